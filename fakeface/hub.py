@@ -1,0 +1,62 @@
+"""Write complete model folders, the ones `from_pretrained` and the Hub take."""
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+
+from .image_processing_fakeface import FakeFaceImageProcessor
+from .modeling_fakeface import FakeFaceForImageClassification
+
+
+def save_model_folder(
+    folder: str | Path,
+    model: FakeFaceForImageClassification,
+    processor: FakeFaceImageProcessor,
+    *,
+    half: bool = False,
+) -> Path:
+    """Write weights, config, processor and code files into a folder, replacing it in one step.
+
+    Args:
+        folder: to write; a reader sees the old folder or the new one, never half of either.
+        model: its config carries calibration and thresholds.
+        processor: the one the model was trained with.
+        half: store convolutions and fully connected layers in 16 bits. The config still says float32, so that
+            whoever asks for no dtype gets a model that works on any device.
+
+    Returns:
+        The folder.
+    """
+    folder = Path(folder)
+    fresh = folder.with_name(f".{folder.name}.writing")
+    shutil.rmtree(fresh, ignore_errors=True)
+    model.save_pretrained(fresh)
+    processor.save_pretrained(fresh)
+    if half:
+        _store_half(fresh, model)
+    retired = folder.with_name(f".{folder.name}.old")
+    shutil.rmtree(retired, ignore_errors=True)
+    if folder.exists():
+        os.replace(folder, retired)
+    os.replace(fresh, folder)
+    shutil.rmtree(retired, ignore_errors=True)
+    return folder
+
+
+def _store_half(folder: Path, model: FakeFaceForImageClassification) -> None:
+    weights = folder / "model.safetensors"
+    keep = ("bn", "norm", "downsample.1")  # BatchNorm: few numbers, and running variances can leave the range of fp16
+    state = {
+        name: tensor.contiguous() if any(part in name for part in keep) or not tensor.is_floating_point()
+        else tensor.to(torch.float16).contiguous()
+        for name, tensor in model.state_dict().items()
+    }  # fmt: skip
+    save_file(state, weights, metadata={"format": "pt"})
+    config_file = folder / "config.json"
+    config = json.loads(config_file.read_text())
+    config["dtype"] = "float32"
+    config_file.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
