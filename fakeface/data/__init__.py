@@ -1,0 +1,1 @@
+"""From pictures to training data: loading, splits and delivery augmentation."""

@@ -1,0 +1,169 @@
+"""Open a labelled set of face pictures: parquet files, an image folder or a Hub dataset."""
+
+import glob
+import hashlib
+from pathlib import Path
+from typing import Any
+
+from datasets import ClassLabel, Dataset, DatasetDict, Image, Value, concatenate_datasets, load_dataset
+
+from ..configuration_fakeface import LABELS
+from ..images import PictureError, list_pictures, load_picture
+from .splits import assign_splits, near_duplicate_groups, phash, unknown_names
+
+# `split_hint` values of datasets that name their own held-out sources.
+UNSEEN_HINTS = {"unseen", "unseen-source"}
+
+
+class DataError(ValueError):
+    """The data cannot be used; the message names it and the cure."""
+
+
+def open_dataset(data: str | list[str]) -> Dataset:
+    """Open a dataset with the columns `image` (undecoded), `label`, `source` and `generator`.
+
+    Args:
+        data: one or several of: a parquet file or glob; a folder of parquet files; a folder with `real/` and
+            `generated/` inside, where a deeper folder names the source (`generated/stylegan2/a.jpg`); a Hub dataset.
+
+    Raises:
+        DataError: nothing is there, or a column or label is not as it must be.
+    """
+    parts = [_open_one(part) for part in ([data] if isinstance(data, str) else data)]
+    if not parts:
+        raise DataError("no data given: name parquet files, an image folder or a Hub dataset")
+    return concatenate_datasets(parts)
+
+
+def _open_one(data: str) -> Dataset:
+    path = Path(data).expanduser()
+    if path.is_dir():
+        files = sorted(str(file) for file in path.rglob("*.parquet"))
+        dataset = load_dataset("parquet", data_files=files, split="train") if files else _image_folder(path)
+    elif files := sorted(glob.glob(str(path), recursive=True)):
+        if not all(file.endswith(".parquet") for file in files):
+            raise DataError(f"{data}: give parquet files, a folder, or the name of a Hub dataset")
+        dataset = load_dataset("parquet", data_files=files, split="train")
+    elif data.count("/") <= 1 and not data.startswith((".", "~", "/")) and "*" not in data:
+        dataset = _hub_dataset(data)
+    else:
+        raise DataError(f"{data}: no such file or folder")
+    return _normalise(dataset, data)
+
+
+def _hub_dataset(name: str) -> Dataset:
+    try:
+        loaded = load_dataset(name)
+    except Exception as error:  # the client raises a dozen unrelated types: offline, gated, missing, malformed
+        raise DataError(f"{name}: neither a local path nor a Hub dataset that can be opened ({error})") from error
+    if not isinstance(loaded, DatasetDict):
+        raise DataError(f"{name}: streaming datasets are not taken")
+    named = []
+    for split, dataset in loaded.items():
+        if "split" not in dataset.column_names:
+            dataset = dataset.add_column("split", [str(split)] * len(dataset))
+        named.append(dataset)
+    return concatenate_datasets(named)
+
+
+def _image_folder(path: Path) -> Dataset:
+    rows: dict[str, list[Any]] = {"image": [], "label": [], "source": [], "generator": []}
+    for label, name in enumerate(LABELS):
+        if not (path / name).is_dir():
+            raise DataError(f"{path}: no folder {name!r} in it; lay pictures out as real/… and generated/…")
+        for file in list_pictures([path / name]):
+            deeper = file.relative_to(path / name).parts[:-1]
+            rows["image"].append(str(file))
+            rows["label"].append(label)
+            rows["source"].append(deeper[0] if deeper else f"{path.name}-{name}")
+            rows["generator"].append("none" if name == "real" else (deeper[0] if deeper else "unknown"))
+    return Dataset.from_dict(rows)
+
+
+def _normalise(dataset: Dataset, data: str) -> Dataset:
+    """Bring types to one form; refuse what would silently train on the wrong labels."""
+    for column in ("image", "label"):
+        if column not in dataset.column_names:
+            raise DataError(f"{data}: no column {column!r}; found {', '.join(dataset.column_names)}")
+    feature = dataset.features["label"]
+    if isinstance(feature, ClassLabel) and list(feature.names) != list(LABELS):
+        raise DataError(f"{data}: labels are {list(feature.names)}; they must be {list(LABELS)}, in this order")
+    if not set(dataset.unique("label")) <= set(range(len(LABELS))):
+        raise DataError(f"{data}: labels must be 0 (real) and 1 (generated), not {sorted(dataset.unique('label'))}")
+    for column, value in (("source", Path(data).name), ("generator", "unknown")):
+        if column not in dataset.column_names:
+            dataset = dataset.add_column(column, [value] * len(dataset))
+        dataset = dataset.cast_column(column, Value("string"))
+    dataset = dataset.cast_column("image", Image(decode=False))
+    keep = ["image", "label", "source", "generator", "split", "split_hint", "phash"]
+    dataset = dataset.select_columns([column for column in keep if column in dataset.column_names])
+    return dataset.cast_column("label", ClassLabel(names=list(LABELS)))
+
+
+def examine(row: dict[str, Any]) -> dict[str, str]:
+    """Decode one picture once: why it is refused (empty when fine), its perceptual hash, and a hash of its bytes."""
+    image = row["image"]
+    try:
+        data = image["bytes"] if image["bytes"] is not None else Path(image["path"]).read_bytes()
+        picture = load_picture(data, name=image["path"] or row["source"])
+    except (PictureError, OSError) as error:
+        return {"refused": str(error), "phash": row.get("phash") or "", "sha256": ""}
+    return {"refused": "", "phash": row.get("phash") or phash(picture), "sha256": hashlib.sha256(data).hexdigest()}
+
+
+def prepare_splits(
+    dataset: Dataset,
+    *,
+    hold_out: list[str] | None = None,
+    fractions: tuple[float, float] = (0.1, 0.2),
+    seed: int = 0,
+    workers: int = 1,
+) -> tuple[DatasetDict, list[str]]:
+    """Refuse broken pictures and split the rest; near duplicates never stand on both sides.
+
+    A `split` column is obeyed as it is. Otherwise pictures of the sources and generators in `hold_out`, and those
+    whose `split_hint` says so, become `unseen`, and the others are split per source.
+
+    Args:
+        dataset: from `open_dataset`.
+        hold_out: sources or generators to keep out of training, validation and test.
+        fractions: share of each source for validation and test.
+        seed: of the split.
+        workers: processes that decode.
+
+    Returns:
+        The splits, each with `phash` and `sha256` columns, and the messages of the refused pictures.
+
+    Raises:
+        DataError: a name in `hold_out` stands nowhere, or no training pictures are left.
+    """
+    hold_out = hold_out or []
+    if unknown := unknown_names(hold_out, dataset.unique("source"), dataset.unique("generator")):
+        raise DataError(f"hold_out names {unknown}, which is neither a source nor a generator of this data")
+    examined = dataset.map(examine, num_proc=workers if workers > 1 else None, desc="Checking pictures")
+    refused = [message for message in examined["refused"] if message]
+    good = [i for i, message in enumerate(examined["refused"]) if not message]
+    dataset = examined.select(good).remove_columns("refused")
+    if "split" in dataset.column_names:
+        splits = list(dataset["split"])
+    else:
+        hints = dataset["split_hint"] if "split_hint" in dataset.column_names else [""] * len(dataset)
+        columns = zip(dataset["source"], dataset["generator"], hints, strict=True)
+        unseen = [s in hold_out or g in hold_out or hint in UNSEEN_HINTS for s, g, hint in columns]
+        groups = near_duplicate_groups(dataset["phash"])
+        splits = assign_splits(dataset["source"], groups, dataset["sha256"], unseen, fractions, seed)
+    rows: dict[str, list[int]] = {}
+    for i, split in enumerate(splits):
+        rows.setdefault(split, []).append(i)
+    if "train" not in rows:
+        raise DataError(f"no pictures to train on; the splits found are {sorted(rows)}")
+    return DatasetDict({split: dataset.select(rows[split]) for split in sorted(rows)}), refused
+
+
+def fingerprint(dataset: Dataset) -> str:
+    """sha256 over the pictures' bytes, labels, sources and generators, in order: the same data, the same fingerprint."""
+    digest = hashlib.sha256()
+    columns = (dataset["sha256"], dataset["label"], dataset["source"], dataset["generator"])
+    for row in zip(*columns, strict=True):
+        digest.update(repr(row).encode())
+    return digest.hexdigest()

@@ -1,0 +1,151 @@
+"""Training recipes: a small YAML file plus command-line overrides; unknown keys are refused."""
+
+import argparse
+import dataclasses
+import difflib
+import types
+import typing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from .data.augment import Augmentation
+
+
+class RecipeError(ValueError):
+    """The recipe cannot be used; the message names the key and the values it takes."""
+
+
+@dataclass
+class Recipe:
+    """Everything a training run depends on. `train.py --help` lists the keys with their defaults."""
+
+    # model
+    architecture: str = "resnet50-cnn"  # logistic, cnn or resnet50-cnn
+    image_size: int = 160  # side of the model's input in pixels
+    crop_fraction: float = 0.875  # share of the picture's shorter side that the model sees
+    trunk_stages: int = 3  # ResNet-50 stages in the trunk
+    dropout: float = 0.3  # between fully connected layers
+    trunk_weights: str = "hub"  # a safetensors file, "hub" for timm's, or "none" for a random start
+    # data
+    data: list[str] = field(default_factory=list)  # parquet files or globs, image folders, Hub datasets
+    hold_out: list[str] = field(default_factory=list)  # sources or generators kept out as unseen
+    split_fractions: list[float] = field(default_factory=lambda: [0.1, 0.2])  # validation and test share per source
+    split_seed: int = 0  # apart from `seed`, so that several seeds share one split
+    source_balance: float = 0.5  # 0 draws a label's pictures uniformly, 1 its sources equally often
+    augmentation: dict[str, Any] = field(default_factory=dict)  # changes to fakeface.data.augment.Augmentation
+    # optimisation
+    seed: int = 0
+    epochs: int = 6
+    samples_per_epoch: int = 0  # draws in an epoch over all ranks; 0 for the size of the training split
+    batch_size: int = 32  # per rank and step of accumulation
+    gradient_accumulation: int = 1
+    learning_rate: float = 1e-3  # of the head
+    trunk_learning_rate: float = 3e-4
+    weight_decay: float = 0.05
+    warmup: float = 0.05  # share of all steps
+    label_smoothing: float = 0.05
+    clip_norm: float = 5.0
+    # running
+    output: str = "runs/fakeface"  # the run folder
+    resume: bool = False  # go on from the newest checkpoint of the run folder
+    mixed_precision: str = ""  # no, bf16 or fp16; empty takes what `accelerate launch` was told
+    compile: bool = False
+    workers: int = 2  # processes that decode and augment, per rank
+    checkpoint_steps: int = 100  # optimiser steps between checkpoints
+    keep_checkpoints: int = 2
+    select_on: str = "auc"  # validation figure that picks the best epoch: auc or auc_delivered
+    target_fpr: float = 0.01  # operating point of the calibrated model
+    half: bool = False  # store the model folder's weights in 16 bits
+    limit: int = 0  # use only this many pictures, spread over the data, to try a recipe; 0 for all
+
+    def __post_init__(self) -> None:
+        if self.select_on not in ("auc", "auc_delivered"):
+            raise RecipeError(f"select_on is {self.select_on!r}: it takes auc or auc_delivered")
+        if self.mixed_precision not in ("", "no", "bf16", "fp16"):
+            raise RecipeError(f"mixed_precision is {self.mixed_precision!r}: it takes no, bf16 or fp16")
+        if len(self.split_fractions) != 2 or min(self.split_fractions) < 0 or sum(self.split_fractions) >= 1:
+            raise RecipeError(f"split_fractions is {self.split_fractions}: two shares that leave some for training")
+        for name in ("epochs", "batch_size", "gradient_accumulation", "checkpoint_steps", "keep_checkpoints"):
+            if getattr(self, name) < 1:
+                raise RecipeError(f"{name} is {getattr(self, name)}: it must be at least 1")
+        known = {f.name for f in dataclasses.fields(Augmentation)}
+        _refuse_unknown(self.augmentation, known, "augmentation")
+
+    def augmentation_settings(self) -> Augmentation:
+        """`Augmentation` with the recipe's changes; YAML lists become ranges."""
+        changes = {k: tuple(v) if isinstance(v, list) else v for k, v in self.augmentation.items()}
+        return Augmentation(**changes)
+
+
+def parse_recipe(arguments: list[str] | None = None, description: str | None = None) -> Recipe:
+    """A recipe from `[RECIPE.yaml] [--key value …]`; the command line wins over the file.
+
+    Raises:
+        RecipeError: an unknown key, a value of the wrong type, or a file that is no recipe.
+    """
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("recipe", nargs="?", type=Path, help="YAML recipe")
+    for f in dataclasses.fields(Recipe):
+        default = f.default if f.default is not dataclasses.MISSING else f.default_factory()  # type: ignore[misc]
+        kind = Recipe.__annotations__[f.name]
+        options: dict[str, Any] = {"dest": f.name, "help": f"default: {default!r}".replace("%", "%%")}
+        if typing.get_origin(kind) is list:
+            options["nargs"] = "+"
+        elif kind is bool:
+            options.update(nargs="?", const="true")
+        parser.add_argument("--" + f.name.replace("_", "-"), **options)
+    given = vars(parser.parse_args(arguments))
+    path = given.pop("recipe")
+    values = read_recipe(path) if path else {}
+    values.update({key: value for key, value in given.items() if value is not None})
+    return build_recipe(values)
+
+
+def read_recipe(path: Path) -> dict[str, Any]:
+    """The keys and values of a YAML recipe, unchecked; raises RecipeError for a file that holds none."""
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise RecipeError(f"{path}: not a readable YAML recipe ({error})") from error
+    if not isinstance(values, dict):
+        raise RecipeError(f"{path}: a recipe is a list of `key: value` lines")
+    return values
+
+
+def build_recipe(values: dict[str, Any]) -> Recipe:
+    """A checked recipe from keys and values; strings, as the command line gives them, are read as YAML scalars."""
+    fields = {f.name for f in dataclasses.fields(Recipe)}
+    _refuse_unknown(values, fields, "recipe")
+    return Recipe(**{key: _convert(key, value, Recipe.__annotations__[key]) for key, value in values.items()})
+
+
+def _refuse_unknown(values: dict[str, Any], known: set[str], where: str) -> None:
+    for key in values:
+        if key not in known:
+            near = difflib.get_close_matches(str(key), known, n=1)
+            raise RecipeError(f"unknown {where} key {key!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
+
+
+def _convert(key: str, value: Any, kind: Any) -> Any:
+    origin, inner = typing.get_origin(kind), typing.get_args(kind)
+    if origin is list:
+        items = value if isinstance(value, list) else [value]
+        return [_convert(key, item, inner[0]) for item in items]
+    target = origin or kind
+    if isinstance(value, str) and target is not str:
+        value = yaml.safe_load(value)
+        # YAML 1.1 reads 1e-3, without a dot, as a string.
+        if isinstance(value, str) and target in (float, int):
+            try:
+                value = float(value)
+            except ValueError:
+                pass
+    if target is float and type(value) is int:
+        value = float(value)
+    if type(value) is not target:
+        name = target.__name__ if isinstance(target, type | types.GenericAlias) else str(target)
+        raise RecipeError(f"{key} is {value!r}: it takes a value of type {name}")
+    return value

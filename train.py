@@ -1,0 +1,411 @@
+"""Train a fakeface model.
+
+    accelerate launch train.py configs/resnet50-cnn.yaml --data "../shared/faces/pool-*.parquet"
+    accelerate launch train.py configs/cnn.yaml --data my/pictures        # real/… and generated/… inside
+    accelerate launch train.py configs/cnn.yaml --data someone/dataset    # a Hub dataset
+    accelerate launch train.py configs/cnn.yaml --data … --resume         # go on after a stop
+
+Any recipe key can be given on the command line. The run folder (`--output`) receives the recipe as used, versions and
+data fingerprints (`run.json`), curves (`curves.csv`, TensorBoard), checkpoints, the scores of every held-out picture
+(`scores.csv`), the figures (`metrics.json`) and the calibrated model folder (`model/`).
+"""
+
+import csv
+import dataclasses
+import importlib.metadata
+import json
+import math
+import os
+import platform
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from accelerate import Accelerator, DataLoaderConfiguration
+from accelerate.utils import set_seed
+from datasets import DatasetDict
+from torch import nn
+from torch.utils.data import DataLoader
+from tqdm.auto import tqdm
+from transformers import get_cosine_schedule_with_warmup
+
+from fakeface.calibration import Calibration, fit
+from fakeface.configuration_fakeface import FakeFaceConfig
+from fakeface.data.loading import DataError, fingerprint, open_dataset, prepare_splits
+from fakeface.data.pictures import BalancedSampler, Pictures
+from fakeface.hub import save_model_folder
+from fakeface.image_processing_fakeface import FakeFaceImageProcessor
+from fakeface.metrics import DetectionMetric
+from fakeface.modeling_fakeface import FakeFaceForImageClassification
+from fakeface.recipe import Recipe, RecipeError, parse_recipe
+from fakeface.trunk import TrunkError, load_trunk
+
+PACKAGES = ("fakeface", "torch", "timm", "transformers", "datasets", "accelerate", "evaluate", "pillow", "numpy")
+
+
+@dataclasses.dataclass
+class Progress:
+    """Where a run stands; saved with every checkpoint."""
+
+    epoch: int = 0
+    batch: int = 0  # batches of this epoch that are done
+    step: int = 0  # optimiser steps
+    best: float = -math.inf
+    history: list[dict[str, Any]] = dataclasses.field(default_factory=list)
+
+    def state_dict(self) -> dict[str, Any]:
+        return dataclasses.asdict(self)
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        for name, value in state.items():
+            setattr(self, name, value)
+
+
+def main() -> None:
+    try:
+        recipe = parse_recipe(description=__doc__)
+        train(recipe)
+    except (RecipeError, DataError, TrunkError) as error:
+        sys.exit(f"train.py: {error}")
+
+
+def train(recipe: Recipe) -> None:
+    run = Path(recipe.output)
+    accelerator = Accelerator(
+        mixed_precision=recipe.mixed_precision or None,
+        gradient_accumulation_steps=recipe.gradient_accumulation,
+        log_with="tensorboard",
+        project_dir=run,
+        # Augmentation is seeded per sample, so workers need no seed that differs between ranks and restarts.
+        dataloader_config=DataLoaderConfiguration(non_blocking=True),
+        step_scheduler_with_optimizer=False,
+    )
+    if (run / "run.json").exists() and not recipe.resume:
+        raise RecipeError(f"output {run} already holds a run: add --resume to go on with it, or name another folder")
+    set_seed(recipe.seed)
+    splits, refused = load_splits(recipe, accelerator)
+    if accelerator.is_main_process:
+        describe_run(run, recipe, splits, refused, accelerator)
+    accelerator.init_trackers("tensorboard")
+
+    processor = FakeFaceImageProcessor(size=recipe.image_size, crop_fraction=recipe.crop_fraction)
+    raw_model = build_model(recipe, accelerator)
+    sampler, train_loader, optimizer, scheduler = build_training(recipe, raw_model, splits, processor, accelerator)
+    eval_loaders = {
+        view: accelerator.prepare(eval_loader(recipe, splits["validation"], processor, view))
+        for view in ("clean", "delivered")
+    }
+    model, optimizer, train_loader = accelerator.prepare(
+        torch.compile(raw_model) if recipe.compile else raw_model, optimizer, train_loader
+    )
+    progress = Progress()
+    accelerator.register_for_checkpointing(progress, scheduler)
+    if recipe.resume and (newest := newest_checkpoint(run)):
+        accelerator.load_state(str(newest))
+        accelerator.print(f"going on from {newest}: epoch {progress.epoch}, step {progress.step}")
+
+    steps = len(train_loader) // recipe.gradient_accumulation + bool(len(train_loader) % recipe.gradient_accumulation)
+    bar = tqdm(
+        total=steps * recipe.epochs, initial=progress.step, desc="Training", disable=not accelerator.is_main_process
+    )
+    for epoch in range(progress.epoch, recipe.epochs):
+        sampler.set_epoch(epoch)
+        loader = accelerator.skip_first_batches(train_loader, progress.batch) if progress.batch else train_loader
+        model.train()
+        for batch in loader:
+            with accelerator.accumulate(model):
+                logits = model(pixel_values=channels_last(batch["pixel_values"])).logits
+                loss = nn.functional.cross_entropy(logits, batch["labels"], label_smoothing=recipe.label_smoothing)
+                if not torch.isfinite(loss):
+                    rows = batch["index"].tolist()
+                    raise RecipeError(f"the loss is {loss.item()} at step {progress.step}, training rows {rows}")
+                accelerator.backward(loss)
+                if accelerator.sync_gradients:
+                    accelerator.clip_grad_norm_(model.parameters(), recipe.clip_norm)
+                optimizer.step()
+                optimizer.zero_grad()
+            progress.batch += 1
+            if accelerator.sync_gradients:
+                scheduler.step()
+                progress.step += 1
+                bar.update()
+                bar.set_postfix(epoch=epoch, loss=f"{loss.item():.3f}")
+                accelerator.log({"loss": loss.item(), "lr": scheduler.get_last_lr()[0]}, step=progress.step)
+                progress.history.append({"step": progress.step, "epoch": epoch, "loss": loss.item()})
+                if progress.step % recipe.checkpoint_steps == 0 and progress.batch < len(train_loader):
+                    save_checkpoint(run, accelerator, progress, recipe.keep_checkpoints)
+        validate(run, recipe, accelerator, model, processor, eval_loaders, progress, bar)
+        progress.epoch, progress.batch = epoch + 1, 0
+        save_checkpoint(run, accelerator, progress, recipe.keep_checkpoints)
+    bar.close()
+    finish(run, recipe, accelerator, processor, splits, progress)
+    accelerator.end_training()
+
+
+def load_splits(recipe: Recipe, accelerator: Accelerator) -> tuple[DatasetDict, list[str]]:
+    """Open and split the data; the main process first, so that the others find its cache."""
+    with accelerator.main_process_first():
+        dataset = open_dataset(recipe.data)
+        if recipe.limit and recipe.limit < len(dataset):
+            dataset = dataset.select(np.linspace(0, len(dataset) - 1, recipe.limit).astype(int))
+        splits, refused = prepare_splits(
+            dataset,
+            hold_out=recipe.hold_out,
+            fractions=(recipe.split_fractions[0], recipe.split_fractions[1]),
+            seed=recipe.split_seed,
+            workers=max(1, recipe.workers),
+        )
+    if "validation" not in splits:
+        raise DataError("no validation pictures: the best epoch is chosen on them; raise split_fractions")
+    for split in ("train", "validation"):
+        if len(set(splits[split]["label"])) < 2:
+            raise DataError(f"the {split} split has pictures of one label only; both are needed")
+    for message in refused[:20]:
+        accelerator.print(f"refused: {message}")
+    accelerator.print(", ".join(f"{name} {len(part)}" for name, part in splits.items()), f"refused {len(refused)}")
+    return splits, refused
+
+
+def describe_run(
+    run: Path, recipe: Recipe, splits: DatasetDict, refused: list[str], accelerator: Accelerator
+) -> None:
+    """Write what the run depends on; a resumed run must stand on the same data."""
+    run.mkdir(parents=True, exist_ok=True)
+    data = {name: {"pictures": len(part), "fingerprint": fingerprint(part)} for name, part in splits.items()}
+    file = run / "run.json"
+    if file.exists() and (before := json.loads(file.read_text())["data"]) != data:
+        changed = sorted(name for name in before.keys() | data.keys() if before.get(name) != data.get(name))
+        raise DataError(f"{run}: its run was started on other data; what differs is {', '.join(changed)}")
+    file.write_text(
+        json.dumps(
+            {
+                "command": " ".join(sys.argv),
+                "recipe": dataclasses.asdict(recipe),
+                "versions": {name: importlib.metadata.version(name) for name in PACKAGES},
+                "python": platform.python_version(),
+                "processes": accelerator.num_processes,
+                "device": str(accelerator.device),
+                "mixed_precision": accelerator.mixed_precision,
+                "data": data,
+                "refused": refused,
+            },
+            indent=2,
+        )
+        + "\n"
+    )
+
+
+def build_model(recipe: Recipe, accelerator: Accelerator) -> FakeFaceForImageClassification:
+    config = FakeFaceConfig(
+        architecture=recipe.architecture,
+        image_size=recipe.image_size,
+        trunk_stages=recipe.trunk_stages,
+        dropout=recipe.dropout,
+    )
+    model = FakeFaceForImageClassification(config)
+    if recipe.architecture == "resnet50-cnn" and recipe.trunk_weights != "none":
+        accelerator.print(load_trunk(model, recipe.trunk_weights))
+    if accelerator.num_processes > 1:
+        # Statistics of all ranks' pictures, so that two ranks of 16 train as one of 32 does; SyncBatchNorm needs a GPU.
+        if accelerator.device.type == "cuda":
+            model = nn.SyncBatchNorm.convert_sync_batchnorm(model)
+    return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+def build_training(
+    recipe: Recipe,
+    model: FakeFaceForImageClassification,
+    splits: DatasetDict,
+    processor: FakeFaceImageProcessor,
+    accelerator: Accelerator,
+) -> tuple[BalancedSampler, DataLoader, torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
+    part = splits["train"]
+    sampler = BalancedSampler(
+        part["label"], part["source"], recipe.samples_per_epoch or len(part), recipe.source_balance, recipe.seed
+    )
+    loader = DataLoader(
+        Pictures(part, processor, "augmented", recipe.augmentation_settings(), recipe.seed),
+        batch_size=recipe.batch_size,
+        sampler=sampler,
+        num_workers=recipe.workers,
+        persistent_workers=recipe.workers > 0,
+        drop_last=True,  # a last batch of one would break BatchNorm
+        generator=torch.Generator().manual_seed(recipe.seed),  # apart from the global one, for a bit-identical resume
+        pin_memory=accelerator.device.type == "cuda",
+    )
+    steps_per_epoch = math.ceil(
+        sampler.samples // (recipe.batch_size * accelerator.num_processes) / recipe.gradient_accumulation
+    )
+    if not steps_per_epoch:
+        raise RecipeError(f"{len(part)} training pictures do not fill one batch of {recipe.batch_size} on every rank")
+    optimizer = torch.optim.AdamW(parameter_groups(model, recipe), weight_decay=recipe.weight_decay)
+    steps = steps_per_epoch * recipe.epochs
+    scheduler = get_cosine_schedule_with_warmup(optimizer, round(recipe.warmup * steps), steps)
+    return sampler, loader, optimizer, scheduler
+
+
+def parameter_groups(model: FakeFaceForImageClassification, recipe: Recipe) -> list[dict[str, Any]]:
+    """Trunk and head with their learning rates; biases and BatchNorm without weight decay (He et al., 2019)."""
+    groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
+    for name, parameter in model.named_parameters():
+        groups.setdefault((".trunk." in f".{name}", parameter.ndim > 1), []).append(parameter)
+    return [
+        {
+            "params": parameters,
+            "lr": recipe.trunk_learning_rate if in_trunk else recipe.learning_rate,
+            **({} if decays else {"weight_decay": 0.0}),
+        }
+        for (in_trunk, decays), parameters in groups.items()
+    ]
+
+
+def channels_last(pixel_values: torch.Tensor) -> torch.Tensor:
+    return pixel_values.contiguous(memory_format=torch.channels_last)
+
+
+def eval_loader(recipe: Recipe, part: Any, processor: FakeFaceImageProcessor, view: str) -> DataLoader:
+    pictures = Pictures(part, processor, view, recipe.augmentation_settings(), recipe.seed)
+    return DataLoader(pictures, batch_size=2 * recipe.batch_size, num_workers=recipe.workers)
+
+
+@torch.no_grad()
+def margins(accelerator: Accelerator, model: nn.Module, loader: DataLoader) -> tuple[np.ndarray, np.ndarray]:
+    """The `generated` minus the `real` logit, and the label, of every picture of the loader, on every rank."""
+    model.eval()
+    found, labels = [], []
+    for batch in loader:
+        logits = model(pixel_values=channels_last(batch["pixel_values"])).logits
+        both = accelerator.gather_for_metrics((logits[:, 1] - logits[:, 0], batch["labels"]))
+        found.append(both[0].float().cpu().numpy())
+        labels.append(both[1].cpu().numpy())
+    return np.concatenate(found).astype(np.float64), np.concatenate(labels)
+
+
+def sigmoid(values: np.ndarray) -> np.ndarray:
+    return 1 / (1 + np.exp(-values))
+
+
+def compute(labels: np.ndarray, scores: np.ndarray) -> dict[str, Any]:
+    metric = DetectionMetric(experiment_id=str(os.getpid()))
+    return metric.compute(predictions=scores, references=labels) or {}
+
+
+def validate(
+    run: Path,
+    recipe: Recipe,
+    accelerator: Accelerator,
+    model: nn.Module,
+    processor: FakeFaceImageProcessor,
+    loaders: dict[str, DataLoader],
+    progress: Progress,
+    bar: tqdm,
+) -> None:
+    """Measure the epoch on validation pictures, clean and delivered; keep the model folder if it is the best so far."""
+    figures = {view: compute(*reversed_scores(margins(accelerator, model, loader))) for view, loader in loaders.items()}
+    entry = {
+        "step": progress.step,
+        "epoch": progress.epoch,
+        "auc": figures["clean"]["auc"],
+        "auc_delivered": figures["delivered"]["auc"],
+    }
+    progress.history.append(entry)
+    accelerator.log({f"validation/{k}": v for k, v in entry.items() if k.startswith("auc")}, step=progress.step)
+    if accelerator.is_main_process:
+        bar.write(f"epoch {entry['epoch']}: validation AUC {entry['auc']:.4f}, delivered {entry['auc_delivered']:.4f}")
+        write_curves(run, progress.history)
+        if entry[recipe.select_on] > progress.best:
+            save_model_folder(run / "best", unwrap(accelerator, model), processor)
+    progress.best = max(progress.best, entry[recipe.select_on])
+    accelerator.wait_for_everyone()
+
+
+def reversed_scores(found: tuple[np.ndarray, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """(labels, scores) from (margins, labels)."""
+    return found[1], sigmoid(found[0])
+
+
+def unwrap(accelerator: Accelerator, model: nn.Module) -> FakeFaceForImageClassification:
+    return accelerator.unwrap_model(model, keep_fp32_wrapper=False, keep_torch_compile=False)  # type: ignore[return-value]
+
+
+def write_curves(run: Path, history: list[dict[str, Any]]) -> None:
+    with (run / "curves.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, ["step", "epoch", "loss", "auc", "auc_delivered"])
+        writer.writeheader()
+        writer.writerows(history)
+
+
+def newest_checkpoint(run: Path) -> Path | None:
+    found = sorted((run / "checkpoints").glob("step-*"), key=lambda path: int(path.name.split("-")[1]))
+    return found[-1] if found else None
+
+
+def save_checkpoint(run: Path, accelerator: Accelerator, progress: Progress, keep: int) -> None:
+    """Write a checkpoint beside its final name, then rename it: a kill in between leaves the last one whole."""
+    folder = run / "checkpoints" / f"step-{progress.step}"
+    writing = folder.with_name(f".writing-{folder.name}")
+    if accelerator.is_main_process:
+        shutil.rmtree(writing, ignore_errors=True)
+    accelerator.wait_for_everyone()
+    accelerator.save_state(str(writing))
+    accelerator.wait_for_everyone()
+    if accelerator.is_main_process:
+        shutil.rmtree(folder, ignore_errors=True)
+        writing.rename(folder)
+        for old in sorted(folder.parent.glob("step-*"), key=lambda path: int(path.name.split("-")[1]))[:-keep]:
+            shutil.rmtree(old)
+    accelerator.wait_for_everyone()
+
+
+def finish(
+    run: Path,
+    recipe: Recipe,
+    accelerator: Accelerator,
+    processor: FakeFaceImageProcessor,
+    splits: DatasetDict,
+    progress: Progress,
+) -> None:
+    """Calibrate the best model on validation pictures, score every held-out one, and write the model folder."""
+    model = FakeFaceForImageClassification.from_pretrained(run / "best").to(memory_format=torch.channels_last)
+    prepared = accelerator.prepare_model(model, evaluation_mode=True)
+    held_out = [name for name in ("validation", "test", "unseen") if name in splits]
+    found = {}
+    for split in held_out:
+        for view in ("clean", "delivered"):
+            loader = accelerator.prepare(eval_loader(recipe, splits[split], processor, view))
+            found[split, view] = margins(accelerator, prepared, loader)
+    if not accelerator.is_main_process:
+        return
+    on_validation = [found["validation", view] for view in ("clean", "delivered")]
+    try:
+        calibration = fit(
+            np.concatenate([m for m, _ in on_validation]),
+            np.concatenate([labels for _, labels in on_validation]),
+            target_fpr=recipe.target_fpr,
+        )
+    except ValueError as error:
+        accelerator.print(f"the model stays uncalibrated: {error}")
+        calibration = Calibration()
+    calibration.store(model.config)
+    scores = {key: sigmoid(m / calibration.temperature + calibration.bias) for key, (m, _) in found.items()}
+    with (run / "scores.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["split", "view", "sha256", "label", "source", "generator", "score"])
+        for (split, view), values in scores.items():
+            part = splits[split]
+            columns = (part["sha256"], part["label"], part["source"], part["generator"], values.tolist())
+            writer.writerows((split, view, *row) for row in zip(*columns, strict=True))
+    figures = {f"{split}/{view}": compute(found[split, view][1], values) for (split, view), values in scores.items()}
+    report = {"best": progress.best, "calibration": vars(calibration), "figures": figures}
+    (run / "metrics.json").write_text(json.dumps(report, indent=2) + "\n")
+    save_model_folder(run / "model", model, processor, half=recipe.half)
+    for name, values in figures.items():
+        accelerator.print(f"{name}: AUC {values['auc']:.4f} (n {values['n_real']} + {values['n_generated']})")
+    accelerator.print(f"model folder: {run / 'model'}")
+
+
+if __name__ == "__main__":
+    main()
