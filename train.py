@@ -6,8 +6,8 @@
     accelerate launch train.py configs/cnn.yaml --data … --resume         # go on after a stop
 
 Any recipe key can be given on the command line. The run folder (`--output`) receives the recipe as used, versions and
-data fingerprints (`run.json`), curves (`curves.csv`, TensorBoard), checkpoints, the scores of every held-out picture
-(`scores.csv`), the figures (`metrics.json`) and the calibrated model folder (`model/`).
+data fingerprints (`run.json`), curves (`curves.csv`, TensorBoard), checkpoints, the calibrated model folder (`model/`),
+the scores of every held-out picture (`scores.csv`) and what they amount to (`evaluation.json`, `evaluation.md`).
 """
 
 import csv
@@ -27,15 +27,17 @@ import torch
 from accelerate import Accelerator, DataLoaderConfiguration
 from accelerate.utils import set_seed
 from datasets import DatasetDict
+from scipy.special import expit
 from torch import nn
 from torch.utils.data import DataLoader
 from tqdm.auto import tqdm
 from transformers import get_cosine_schedule_with_warmup
 
-from fakeface.calibration import Calibration, fit
+from fakeface.calibration import fit
 from fakeface.configuration_fakeface import FakeFaceConfig
 from fakeface.data.loading import DataError, fingerprint, open_dataset, prepare_splits
 from fakeface.data.pictures import BalancedSampler, Pictures
+from fakeface.evaluation import evaluate_folder, markdown, write_report
 from fakeface.hub import save_model_folder
 from fakeface.image_processing_fakeface import FakeFaceImageProcessor
 from fakeface.metrics import DetectionMetric
@@ -44,6 +46,10 @@ from fakeface.recipe import Recipe, RecipeError, parse_recipe
 from fakeface.trunk import TrunkError, load_trunk
 
 PACKAGES = ("fakeface", "torch", "timm", "transformers", "datasets", "accelerate", "evaluate", "pillow", "numpy")
+
+
+class TrainingError(RuntimeError):
+    """Training cannot go on; the message says where it stopped."""
 
 
 @dataclasses.dataclass
@@ -68,7 +74,7 @@ def main() -> None:
     try:
         recipe = parse_recipe(description=__doc__)
         train(recipe)
-    except (RecipeError, DataError, TrunkError) as error:
+    except (RecipeError, DataError, TrunkError, TrainingError) as error:
         sys.exit(f"train.py: {error}")
 
 
@@ -79,9 +85,7 @@ def train(recipe: Recipe) -> None:
         gradient_accumulation_steps=recipe.gradient_accumulation,
         log_with="tensorboard",
         project_dir=run,
-        # Augmentation is seeded per sample, so workers need no seed that differs between ranks and restarts.
         dataloader_config=DataLoaderConfiguration(non_blocking=True),
-        step_scheduler_with_optimizer=False,
     )
     if (run / "run.json").exists() and not recipe.resume:
         raise RecipeError(f"output {run} already holds a run: add --resume to go on with it, or name another folder")
@@ -107,42 +111,47 @@ def train(recipe: Recipe) -> None:
         accelerator.load_state(str(newest))
         accelerator.print(f"going on from {newest}: epoch {progress.epoch}, step {progress.step}")
 
-    steps = len(train_loader) // recipe.gradient_accumulation + bool(len(train_loader) % recipe.gradient_accumulation)
-    bar = tqdm(
-        total=steps * recipe.epochs, initial=progress.step, desc="Training", disable=not accelerator.is_main_process
-    )
+    steps = math.ceil(len(train_loader) / recipe.gradient_accumulation) * recipe.epochs
+    bar = tqdm(total=steps, initial=progress.step, desc="Training", disable=not accelerator.is_main_process)
     for epoch in range(progress.epoch, recipe.epochs):
         sampler.set_epoch(epoch)
         loader = accelerator.skip_first_batches(train_loader, progress.batch) if progress.batch else train_loader
         model.train()
         for batch in loader:
             with accelerator.accumulate(model):
-                logits = model(pixel_values=channels_last(batch["pixel_values"])).logits
-                loss = nn.functional.cross_entropy(logits, batch["labels"], label_smoothing=recipe.label_smoothing)
-                if not torch.isfinite(loss):
-                    rows = batch["index"].tolist()
-                    raise RecipeError(f"the loss is {loss.item()} at step {progress.step}, training rows {rows}")
-                accelerator.backward(loss)
-                if accelerator.sync_gradients:
-                    accelerator.clip_grad_norm_(model.parameters(), recipe.clip_norm)
-                optimizer.step()
-                optimizer.zero_grad()
+                loss = optimise(recipe, accelerator, model, optimizer, batch)
             progress.batch += 1
             if accelerator.sync_gradients:
                 scheduler.step()
                 progress.step += 1
+                progress.history.append({"step": progress.step, "epoch": epoch, "loss": loss})
+                accelerator.log({"loss": loss, "lr": scheduler.get_last_lr()[0]}, step=progress.step)
                 bar.update()
-                bar.set_postfix(epoch=epoch, loss=f"{loss.item():.3f}")
-                accelerator.log({"loss": loss.item(), "lr": scheduler.get_last_lr()[0]}, step=progress.step)
-                progress.history.append({"step": progress.step, "epoch": epoch, "loss": loss.item()})
+                bar.set_postfix(epoch=epoch, loss=f"{loss:.3f}")
                 if progress.step % recipe.checkpoint_steps == 0 and progress.batch < len(train_loader):
                     save_checkpoint(run, accelerator, progress, recipe.keep_checkpoints)
         validate(run, recipe, accelerator, model, processor, eval_loaders, progress, bar)
         progress.epoch, progress.batch = epoch + 1, 0
         save_checkpoint(run, accelerator, progress, recipe.keep_checkpoints)
     bar.close()
-    finish(run, recipe, accelerator, processor, splits, progress)
+    finish(run, recipe, accelerator, processor, splits, eval_loaders)
     accelerator.end_training()
+
+
+def optimise(
+    recipe: Recipe, accelerator: Accelerator, model: nn.Module, optimizer: torch.optim.Optimizer, batch: dict[str, Any]
+) -> float:
+    """Forward, backward and, once enough gradients are accumulated, a step; returns the loss of the batch."""
+    logits = model(pixel_values=channels_last(batch["pixel_values"])).logits
+    loss = nn.functional.cross_entropy(logits, batch["labels"], label_smoothing=recipe.label_smoothing)
+    if not math.isfinite(value := loss.item()):
+        raise TrainingError(f"the loss is {value}, training rows {batch['index'].tolist()}; lower the learning rate")
+    accelerator.backward(loss)
+    if accelerator.sync_gradients:
+        accelerator.clip_grad_norm_(model.parameters(), recipe.clip_norm)
+    optimizer.step()
+    optimizer.zero_grad()
+    return value
 
 
 def load_splits(recipe: Recipe, accelerator: Accelerator) -> tuple[DatasetDict, list[str]]:
@@ -169,9 +178,7 @@ def load_splits(recipe: Recipe, accelerator: Accelerator) -> tuple[DatasetDict, 
     return splits, refused
 
 
-def describe_run(
-    run: Path, recipe: Recipe, splits: DatasetDict, refused: list[str], accelerator: Accelerator
-) -> None:
+def describe_run(run: Path, recipe: Recipe, splits: DatasetDict, refused: list[str], accelerator: Accelerator) -> None:
     """Write what the run depends on; a resumed run must stand on the same data."""
     run.mkdir(parents=True, exist_ok=True)
     data = {name: {"pictures": len(part), "fingerprint": fingerprint(part)} for name, part in splits.items()}
@@ -208,10 +215,9 @@ def build_model(recipe: Recipe, accelerator: Accelerator) -> FakeFaceForImageCla
     model = FakeFaceForImageClassification(config)
     if recipe.architecture == "resnet50-cnn" and recipe.trunk_weights != "none":
         accelerator.print(load_trunk(model, recipe.trunk_weights))
-    if accelerator.num_processes > 1:
-        # Statistics of all ranks' pictures, so that two ranks of 16 train as one of 32 does; SyncBatchNorm needs a GPU.
-        if accelerator.device.type == "cuda":
-            model = nn.SyncBatchNorm.convert_sync_batchnorm(model)
+    if accelerator.num_processes > 1 and accelerator.device.type == "cuda":
+        # Statistics of all ranks' pictures, so that two ranks of 16 train as one of 32; CPUs have no such layer.
+        model = nn.SyncBatchNorm.convert_sync_batchnorm(model)
     return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
@@ -284,13 +290,10 @@ def margins(accelerator: Accelerator, model: nn.Module, loader: DataLoader) -> t
     return np.concatenate(found).astype(np.float64), np.concatenate(labels)
 
 
-def sigmoid(values: np.ndarray) -> np.ndarray:
-    return 1 / (1 + np.exp(-values))
-
-
-def compute(labels: np.ndarray, scores: np.ndarray) -> dict[str, Any]:
+def auc(found: tuple[np.ndarray, np.ndarray]) -> float:
+    """ROC AUC of `margins`; the metric keeps a file of its own for each process."""
     metric = DetectionMetric(experiment_id=str(os.getpid()))
-    return metric.compute(predictions=scores, references=labels) or {}
+    return (metric.compute(predictions=expit(found[0]), references=found[1]) or {})["auc"]
 
 
 def validate(
@@ -304,12 +307,11 @@ def validate(
     bar: tqdm,
 ) -> None:
     """Measure the epoch on validation pictures, clean and delivered; keep the model folder if it is the best so far."""
-    figures = {view: compute(*reversed_scores(margins(accelerator, model, loader))) for view, loader in loaders.items()}
     entry = {
         "step": progress.step,
         "epoch": progress.epoch,
-        "auc": figures["clean"]["auc"],
-        "auc_delivered": figures["delivered"]["auc"],
+        "auc": auc(margins(accelerator, model, loaders["clean"])),
+        "auc_delivered": auc(margins(accelerator, model, loaders["delivered"])),
     }
     progress.history.append(entry)
     accelerator.log({f"validation/{k}": v for k, v in entry.items() if k.startswith("auc")}, step=progress.step)
@@ -320,11 +322,6 @@ def validate(
             save_model_folder(run / "best", unwrap(accelerator, model), processor)
     progress.best = max(progress.best, entry[recipe.select_on])
     accelerator.wait_for_everyone()
-
-
-def reversed_scores(found: tuple[np.ndarray, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """(labels, scores) from (margins, labels)."""
-    return found[1], sigmoid(found[0])
 
 
 def unwrap(accelerator: Accelerator, model: nn.Module) -> FakeFaceForImageClassification:
@@ -366,45 +363,25 @@ def finish(
     accelerator: Accelerator,
     processor: FakeFaceImageProcessor,
     splits: DatasetDict,
-    progress: Progress,
+    loaders: dict[str, DataLoader],
 ) -> None:
-    """Calibrate the best model on validation pictures, score every held-out one, and write the model folder."""
+    """Calibrate the best model on validation pictures, write the model folder, and measure it as its users will."""
     model = FakeFaceForImageClassification.from_pretrained(run / "best").to(memory_format=torch.channels_last)
     prepared = accelerator.prepare_model(model, evaluation_mode=True)
-    held_out = [name for name in ("validation", "test", "unseen") if name in splits]
-    found = {}
-    for split in held_out:
-        for view in ("clean", "delivered"):
-            loader = accelerator.prepare(eval_loader(recipe, splits[split], processor, view))
-            found[split, view] = margins(accelerator, prepared, loader)
-    if not accelerator.is_main_process:
-        return
-    on_validation = [found["validation", view] for view in ("clean", "delivered")]
-    try:
-        calibration = fit(
-            np.concatenate([m for m, _ in on_validation]),
-            np.concatenate([labels for _, labels in on_validation]),
-            target_fpr=recipe.target_fpr,
-        )
-    except ValueError as error:
-        accelerator.print(f"the model stays uncalibrated: {error}")
-        calibration = Calibration()
-    calibration.store(model.config)
-    scores = {key: sigmoid(m / calibration.temperature + calibration.bias) for key, (m, _) in found.items()}
-    with (run / "scores.csv").open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["split", "view", "sha256", "label", "source", "generator", "score"])
-        for (split, view), values in scores.items():
-            part = splits[split]
-            columns = (part["sha256"], part["label"], part["source"], part["generator"], values.tolist())
-            writer.writerows((split, view, *row) for row in zip(*columns, strict=True))
-    figures = {f"{split}/{view}": compute(found[split, view][1], values) for (split, view), values in scores.items()}
-    report = {"best": progress.best, "calibration": vars(calibration), "figures": figures}
-    (run / "metrics.json").write_text(json.dumps(report, indent=2) + "\n")
-    save_model_folder(run / "model", model, processor, half=recipe.half)
-    for name, values in figures.items():
-        accelerator.print(f"{name}: AUC {values['auc']:.4f} (n {values['n_real']} + {values['n_generated']})")
-    accelerator.print(f"model folder: {run / 'model'}")
+    found = [margins(accelerator, prepared, loader) for loader in loaders.values()]
+    if accelerator.is_main_process:
+        try:
+            both = (np.concatenate(parts) for parts in zip(*found, strict=True))
+            calibration = fit(*both, target_fpr=recipe.target_fpr)
+            calibration.store(model.config)
+        except ValueError as error:
+            accelerator.print(f"the model stays uncalibrated: {error}")
+        folder = save_model_folder(run / "model", unwrap(accelerator, prepared), processor, half=recipe.half)
+        options = {"how": recipe.augmentation_settings(), "seed": recipe.seed, "workers": recipe.workers}
+        scores, report = evaluate_folder(folder, splits, **options)
+        write_report(run, scores, report)
+        accelerator.print(markdown(report), f"model folder: {folder}", sep="\n")
+    accelerator.wait_for_everyone()
 
 
 if __name__ == "__main__":

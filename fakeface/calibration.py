@@ -12,13 +12,13 @@ from .metrics import threshold_at_fpr
 
 @dataclass(frozen=True)
 class Calibration:
-    """Numbers for `FakeFaceConfig`; its fields have the same names, and the defaults are those of no calibration."""
+    """Numbers for `FakeFaceConfig`; its fields have the same names."""
 
-    temperature: float = 1.0
-    bias: float = 0.0
-    threshold_generated: float = 0.5
-    threshold_real: float = 0.5
-    target_fpr: float | None = None
+    temperature: float
+    bias: float
+    threshold_generated: float
+    threshold_real: float
+    target_fpr: float
 
     def store(self, config: FakeFaceConfig) -> None:
         """Write the numbers into a model's config."""

@@ -73,6 +73,22 @@ def detection_metrics(labels: np.ndarray, scores: np.ndarray) -> dict[str, float
     return result
 
 
+def expected_calibration_error(labels: np.ndarray, scores: np.ndarray, bins: int = 15) -> float:
+    """Mean gap between score and share of generated pictures over equal-width bins, weighted by their pictures.
+
+    Each label weighs one half, as in the calibration: the share of generated pictures in a test set is the
+    collector's choice, and a score that is right at one share is wrong at another (Naeini et al., 2015, for the bins).
+    """
+    n_generated = int(labels.sum())
+    n_real = len(labels) - n_generated
+    if not n_real or not n_generated:
+        return float("nan")
+    weights = np.where(labels == 1, 0.5 / n_generated, 0.5 / n_real)
+    bin_of = np.minimum((scores * bins).astype(int), bins - 1)
+    gaps = np.bincount(bin_of, weights * (scores - labels), minlength=bins)
+    return float(np.abs(gaps).sum())
+
+
 def bootstrap_interval(
     labels: np.ndarray, scores: np.ndarray, statistic: Any, resamples: int = 1000, level: float = 0.95, seed: int = 0
 ) -> tuple[float, float]:

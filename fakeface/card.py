@@ -1,0 +1,195 @@
+"""Fill the model card and the README's figures from evaluation reports, so that no figure is typed by hand."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from huggingface_hub import EvalResult, ModelCard, ModelCardData
+
+from .evaluation import figure, percent, table
+
+# The template stands at the top of the repository, and inside the package once it is installed.
+TEMPLATES = (Path(__file__).parent / "model_card.md", Path(__file__).parents[1] / "model_card.md")
+SPLIT_NAMES = {"validation": "validation", "test": "test", "unseen": "unseen sources"}
+FIGURES = re.compile(r"(<!-- figures: .*? -->\n).*?(<!-- end of figures -->)", re.DOTALL)
+
+
+class CardError(ValueError):
+    """A card or README cannot be made; the message names the file and the cure."""
+
+
+def read_report(path: str | Path) -> dict[str, Any]:
+    """An `evaluation.json`.
+
+    Raises:
+        CardError: the file is missing or no report.
+    """
+    try:
+        report = json.loads(Path(path).read_text(encoding="utf-8"))
+        if not {"overall", "generators", "kept_out", "weights_sha256"} <= report.keys():
+            raise ValueError("keys are missing")
+    except (OSError, ValueError, AttributeError) as error:
+        raise CardError(f"{path}: not an evaluation report ({error}); `fakeface evaluate` writes one") from error
+    return report
+
+
+def write_card(folder: str | Path, command: str) -> Path:
+    """Write a model folder's card, `README.md`, from its `evaluation.json` and the template.
+
+    Args:
+        folder: a model folder with an `evaluation.json` in it.
+        command: the command that measured, to name in the card.
+
+    Raises:
+        CardError: no report, no template, or the report is of other weights.
+    """
+    folder = Path(folder)
+    report = read_report(folder / "evaluation.json")
+    point = report["operating_point"]
+    seen = [row for row in report["generators"] if row["split"] == "validation" and row["view"] == "clean"]
+    real_sources = {row["source"] for row in report["kept_out"]}
+    card = ModelCard.from_template(
+        card_data(report, folder.name),
+        template_path=str(_template()),
+        model_name=folder.name,
+        n_generators=len(seen),
+        n_real_sources=len(real_sources),
+        generator_names=", ".join(row["generator"] for row in seen),
+        threshold_generated=f"{point['threshold_generated']:.3f}",
+        threshold_real=f"{point['threshold_real']:.3f}",
+        target_fpr_percent=f"{100 * (point['target_fpr'] or 0):g}",
+        overall=overall_table(report),
+        kept_out=kept_out_table(report),
+        generators=generators_table(report),
+        data=", ".join(f"{part['pictures']:,} {name}" for name, part in report["data"].items()) + " pictures.",
+        command=command,
+        weights=report["weights_sha256"][:16],
+    )
+    card.save(folder / "README.md")
+    return folder / "README.md"
+
+
+def card_data(report: dict[str, Any], name: str) -> ModelCardData:
+    """Metadata the Hub understands: licence, task, and AUC on the test and unseen pictures as `EvalResult`s."""
+    results = [
+        EvalResult(
+            task_type="image-classification",
+            dataset_type="face-pictures",
+            dataset_name=f"{SPLIT_NAMES[row['split']]}, {row['view']}",
+            dataset_args={"fingerprint": report["data"][row["split"]]["fingerprint"]},
+            metric_type="roc_auc",
+            metric_name="ROC AUC",
+            metric_value=round(row["auc"], 4),
+        )
+        for row in report["overall"]
+        if row["split"] != "validation" and row["auc"] is not None
+    ]
+    return ModelCardData(
+        license="apache-2.0",
+        library_name="transformers",
+        pipeline_tag="image-classification",
+        tags=["fakeface", "image-forensics", "generated-image-detection", "faces"],
+        metrics=["roc_auc"],
+        model_name=name,
+        eval_results=results or None,
+    )
+
+
+def _template() -> Path:
+    for path in TEMPLATES:
+        if path.is_file():
+            return path
+    raise CardError("model_card.md, the card's template, is missing: install fakeface again")
+
+
+def fill_readme(readme: str | Path, report: dict[str, Any], others: list[dict[str, Any]]) -> None:
+    """Replace what stands between the README's two figure comments.
+
+    Args:
+        readme: a file with `<!-- figures: … -->` and `<!-- end of figures -->` in it.
+        report: of the shipped model.
+        others: of the architectures to set beside it.
+
+    Raises:
+        CardError: the comments are missing.
+    """
+    path = Path(readme)
+    text = path.read_text(encoding="utf-8")
+    body = "\n\n".join(
+        (
+            architectures_table([report, *others]),
+            "The shipped `resnet50-cnn` at its operating point:",
+            overall_table(report),
+            "False positives on photographs kept out of training:",
+            kept_out_table(report),
+        )
+    )
+    filled, found = FIGURES.subn(lambda match: f"{match[1]}\n{body}\n\n{match[2]}", text)
+    if not found:
+        raise CardError(f"{path}: has no `<!-- figures: … -->` and `<!-- end of figures -->` to write between")
+    path.write_text(filled, encoding="utf-8")
+
+
+def architectures_table(reports: list[dict[str, Any]]) -> str:
+    """AUC of each report's model, on validation, test and unseen pictures."""
+    columns = [("validation", "clean"), ("test", "clean"), ("test", "delivered"), ("unseen", "clean")]
+    rows = []
+    for report in reports:
+        found = {(row["split"], row["view"]): row for row in report["overall"]}
+        rows.append([f"`{report['architecture']}`", *(figure(found.get(column, {}), "auc") for column in columns)])
+    return table(["AUC", *(f"{SPLIT_NAMES[split]}, {view}" for split, view in columns)], rows)
+
+
+def overall_table(report: dict[str, Any]) -> str:
+    """One row a split and view, validation left out: it chose the checkpoint and the thresholds."""
+    head = ["pictures", "n real + generated", "AUC", "TPR at 1 % FPR", "false positives", "missed", "uncertain", "ECE"]
+    rows = [
+        [
+            f"{SPLIT_NAMES[row['split']]}, {row['view']}",
+            f"{row['n_real']} + {row['n_generated']}",
+            figure(row, "auc"),
+            figure(row, "tpr_at_fpr_0.01"),
+            percent(row, "fpr"),
+            percent(row, "miss_rate"),
+            f"{100 * row['uncertain']:.1f} %",
+            f"{row['ece']:.3f}",
+        ]
+        for row in report["overall"]
+        if row["split"] != "validation"
+    ]
+    return table(head, rows)
+
+
+def kept_out_table(report: dict[str, Any]) -> str:
+    """False-positive rate per real source, over all its pictures that training did not see."""
+    unseen = [row for row in report["real_sources"] if row["split"] == "unseen"]
+    rows: dict[str, dict[str, Any]] = {}
+    for row in (*report["kept_out"], *unseen):
+        name = row["source"] + (" (unseen source)" if "split" in row else "")
+        rows.setdefault(name, {})[row["view"]] = row
+    return table(
+        ["real source", "n", "clean", "delivered"],
+        [
+            [name, str(views["clean"]["fpr_n"]), percent(views["clean"], "fpr"), percent(views["delivered"], "fpr")]
+            for name, views in rows.items()
+        ],
+    )
+
+
+def generators_table(report: dict[str, Any]) -> str:
+    """AUC and missed share per generator, on test and unseen pictures."""
+    return table(
+        ["generator", "pictures", "n", "AUC", "missed"],
+        [
+            [
+                row["generator"],
+                f"{SPLIT_NAMES[row['split']]}, {row['view']}",
+                str(row["n_generated"]),
+                figure(row, "auc"),
+                percent(row, "miss_rate"),
+            ]
+            for row in report["generators"]
+            if row["split"] != "validation"
+        ],
+    )

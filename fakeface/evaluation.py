@@ -1,0 +1,220 @@
+"""Measure a model folder on held-out pictures, clean and delivered: overall, per generator, per real source."""
+
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from datasets import DatasetDict
+from torch.utils.data import DataLoader
+from tqdm.auto import tqdm
+
+from .configuration_fakeface import FakeFaceConfig
+from .data.augment import Augmentation
+from .data.loading import fingerprint
+from .data.pictures import Pictures
+from .detector import Detector
+from .metrics import bootstrap_interval, detection_metrics, expected_calibration_error, wilson_interval
+
+HELD_OUT = ("validation", "test", "unseen")
+VIEWS = ("clean", "delivered")
+# A sixth of FFHQ's pool is a few dozen pictures; below this many a rate says nothing.
+SMALLEST_ROW = 20
+
+
+@torch.inference_mode()
+def score_splits(
+    detector: Detector,
+    splits: DatasetDict,
+    *,
+    how: Augmentation | None = None,
+    seed: int = 0,
+    batch_size: int = 32,
+    workers: int = 0,
+) -> pd.DataFrame:
+    """Score every held-out picture in every view.
+
+    Args:
+        detector: the model under test, at the precision its users get.
+        splits: from `prepare_splits`.
+        how, seed: of the delivered view.
+        batch_size: pictures to a forward pass.
+        workers: processes that decode.
+
+    Returns:
+        A row for each picture and view: `split, view, sha256, label, source, generator, score`.
+    """
+    device = detector.model.device
+    tables = []
+    for split in [name for name in HELD_OUT if name in splits]:
+        part = splits[split]
+        columns = {name: part[name] for name in ("sha256", "label", "source", "generator")}
+        for view in VIEWS:
+            pictures = Pictures(part, detector.processor, view, how, seed)
+            scores = []
+            for batch in tqdm(DataLoader(pictures, batch_size, num_workers=workers), desc=f"{split}, {view}"):
+                logits = detector.model(pixel_values=batch["pixel_values"].to(device)).logits
+                scores.append(logits.softmax(-1)[:, 1].cpu().numpy())
+            tables.append(pd.DataFrame({"split": split, "view": view, **columns, "score": np.concatenate(scores)}))
+    return pd.concat(tables, ignore_index=True)
+
+
+def evaluate_folder(folder: str | Path, splits: DatasetDict, **options: Any) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """Scores and report of a model folder; `options` as for `score_splits`.
+
+    The report names the weights by their sha256 and each split by its fingerprint, so that a figure can be traced.
+    """
+    detector = Detector.from_pretrained(str(folder))
+    scores = score_splits(detector, splits, **options)
+    report = {
+        "weights_sha256": hashlib.sha256((Path(folder) / "model.safetensors").read_bytes()).hexdigest(),
+        "architecture": detector.config.architecture,
+        "data": {
+            name: {"pictures": len(part), "fingerprint": fingerprint(part)} for name, part in sorted(splits.items())
+        },
+        **tabulate(scores, detector.config),
+    }
+    return scores, report
+
+
+def tabulate(scores: pd.DataFrame, config: FakeFaceConfig) -> dict[str, Any]:
+    """All tables of a report from the rows of `score_splits`.
+
+    Returns:
+        `operating_point` and lists of rows: `overall` (per split and view), `generators` (each against all real
+        pictures of its split and view) and `real_sources` (false-positive rate). `kept_out` is the false-positive
+        rate of seen sources over validation and test together, all of which training never saw.
+    """
+    overall, generators, real_sources = [], [], []
+    for (split, view), rows in scores.groupby(["split", "view"], sort=False):
+        place = {"split": split, "view": view}
+        overall.append({**place, **_overall(rows, config)})
+        for generator, made in rows[rows.label == 1].groupby("generator"):
+            versus = pd.concat([rows[rows.label == 0], made])
+            generators.append({**place, "generator": generator, **_ranking(versus), **_rate(made, config, "miss_rate")})
+        for source, photographs in rows[rows.label == 0].groupby("source"):
+            real_sources.append({**place, "source": source, **_rate(photographs, config, "fpr")})
+    kept_out = [
+        {"source": source, "view": view, **_rate(rows, config, "fpr")}
+        for (source, view), rows in scores[
+            (scores.label == 0) & scores.split.isin(["validation", "test"])
+        ].groupby(["source", "view"])
+    ]  # fmt: skip
+    return {
+        "operating_point": {
+            name: getattr(config, name) for name in ("threshold_generated", "threshold_real", "target_fpr")
+        },
+        "overall": overall,
+        "generators": generators,
+        "real_sources": real_sources,
+        "kept_out": kept_out,
+    }
+
+
+def _overall(rows: pd.DataFrame, config: FakeFaceConfig) -> dict[str, Any]:
+    labels, scores = rows.label.to_numpy(), rows.score.to_numpy()
+    uncertain = (scores < config.threshold_generated) & (scores > config.threshold_real)
+    figures = {
+        **_ranking(rows),
+        **_rate(rows[rows.label == 0], config, "fpr"),
+        **_rate(rows[rows.label == 1], config, "miss_rate"),
+        "uncertain": float(uncertain.mean()),
+        "ece": expected_calibration_error(labels, scores),
+    }
+    return figures
+
+
+def _ranking(rows: pd.DataFrame) -> dict[str, Any]:
+    """AUC and TPR at 1 % FPR with their intervals; `None` where a label is missing or reals are too few."""
+    labels, scores = rows.label.to_numpy(), rows.score.to_numpy()
+    figures = detection_metrics(labels, scores)
+    result: dict[str, Any] = {"n_real": figures["n_real"], "n_generated": figures["n_generated"]}
+    for name in ("auc", "tpr_at_fpr_0.01"):
+        result[name] = figures[name]
+        if figures[name] is not None:
+            result[f"{name}_interval"] = bootstrap_interval(labels, scores, _statistic(name))
+    return result
+
+
+def _statistic(name: str) -> Callable[[np.ndarray, np.ndarray], float]:
+    return lambda labels, scores: float(detection_metrics(labels, scores)[name])  # type: ignore[arg-type]
+
+
+def _rate(rows: pd.DataFrame, config: FakeFaceConfig, name: str) -> dict[str, Any]:
+    """Share of one label's pictures with the opposite verdict: real called generated, or generated called real."""
+    if len(rows) < SMALLEST_ROW:
+        return {f"{name}_n": len(rows), name: None}
+    wrong = rows.score >= config.threshold_generated if name == "fpr" else rows.score <= config.threshold_real
+    return {
+        f"{name}_n": len(rows),
+        name: float(wrong.mean()),
+        f"{name}_interval": wilson_interval(int(wrong.sum()), len(rows)),
+    }
+
+
+def write_report(folder: str | Path, scores: pd.DataFrame, report: dict[str, Any]) -> None:
+    """Write `scores.csv`, `evaluation.json` and `evaluation.md` into a folder."""
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    scores.to_csv(folder / "scores.csv", index=False, float_format="%.6f")
+    (folder / "evaluation.json").write_text(json.dumps(report, indent=2) + "\n")
+    (folder / "evaluation.md").write_text(markdown(report))
+
+
+def markdown(report: dict[str, Any]) -> str:
+    """The tables of a report as Markdown."""
+    overall = table(
+        ["split", "view", "real + generated", "AUC", "TPR at 1 % FPR", "false positives", "missed", "uncertain", "ECE"],
+        [
+            [
+                row["split"],
+                row["view"],
+                f"{row['n_real']} + {row['n_generated']}",
+                figure(row, "auc"),
+                figure(row, "tpr_at_fpr_0.01"),
+                percent(row, "fpr"),
+                percent(row, "miss_rate"),
+                f"{100 * row['uncertain']:.1f} %",
+                f"{row['ece']:.3f}",
+            ]
+            for row in report["overall"]
+        ],
+    )
+    generators = table(
+        ["generator", "split", "view", "n", "AUC", "missed"],
+        [
+            [r["generator"], r["split"], r["view"], str(r["n_generated"]), figure(r, "auc"), percent(r, "miss_rate")]
+            for r in report["generators"]
+        ],
+    )
+    sources = table(
+        ["real source", "split", "view", "n", "false positives"],
+        [[r["source"], r["split"], r["view"], str(r["fpr_n"]), percent(r, "fpr")] for r in report["real_sources"]],
+    )
+    return f"{overall}\n\n{generators}\n\n{sources}\n"
+
+
+def table(head: list[str], rows: list[list[str]]) -> str:
+    """A Markdown table."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def figure(row: dict[str, Any], name: str) -> str:
+    """`0.987 (0.981–0.992)`, or a dash where it could not be measured."""
+    if row.get(name) is None:
+        return "–"
+    low, high = row[f"{name}_interval"]
+    return f"{row[name]:.3f} ({low:.3f}–{high:.3f})"
+
+
+def percent(row: dict[str, Any], name: str) -> str:
+    """`1.2 % (0.6–2.3)`, or a dash where there are too few pictures."""
+    if row.get(name) is None:
+        return "–"
+    low, high = row[f"{name}_interval"]
+    return f"{100 * row[name]:.1f} % ({100 * low:.1f}–{100 * high:.1f})"

@@ -1,0 +1,139 @@
+"""train.py, run as its users run it: in processes of its own, on pictures made here."""
+
+import csv
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+from PIL import Image, ImageFilter
+
+# `--cpu --num_processes 2` silently runs one process; this starts two gloo ranks, and the test asserts that it did.
+TWO_RANKS = "-m accelerate.commands.launch --multi_gpu --num_processes 2 --num_machines 1 --mixed_precision no".split()
+TINY = "--architecture cnn --image-size 16 --crop-fraction 1 --batch-size 8 --workers 1 --learning-rate 0.01".split()
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory) -> Path:
+    """A folder of 80 photographs (smooth) and 80 generated pictures (smooth with a grid), two sources each."""
+    rng = np.random.default_rng(0)
+    folder = tmp_path_factory.mktemp("pictures")
+    for i in range(160):
+        noise = Image.fromarray(rng.integers(0, 256, (32, 32, 3), dtype=np.uint8))
+        pixels = np.asarray(noise.filter(ImageFilter.GaussianBlur(3))).copy()
+        label = "generated" if i % 2 else "real"
+        if label == "generated":
+            pixels[::4] = 255
+        file = folder / label / f"source-{i % 4}" / f"{i}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels).save(file)
+    (folder / "real" / "source-0" / "broken.jpg").write_text("not a picture")
+    return folder
+
+
+def command(repo: Path, *arguments: object, ranks: int = 1) -> tuple[list[str], dict[str, str]]:
+    launcher = [] if ranks == 1 else [*TWO_RANKS, "--main_process_port", "0", "--dynamo_backend", "no"]
+    environment = {**os.environ, "ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"}
+    return [sys.executable, *launcher, str(repo / "train.py"), *map(str, arguments)], environment
+
+
+def run_train(repo: Path, *arguments: object, ranks: int = 1) -> subprocess.CompletedProcess[str]:
+    words, environment = command(repo, *arguments, ranks=ranks)
+    return subprocess.run(words, env=environment, capture_output=True, text=True, timeout=300)
+
+
+def weights_sha256(folder: Path) -> str:
+    return hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
+
+
+def test_a_run_learns_and_leaves_everything_behind(repo, pictures, tmp_path):
+    run = tmp_path / "run"
+    done = run_train(repo, *TINY, "--data", pictures, "--output", run, "--epochs", 6, "--samples-per-epoch", 320)
+    assert done.returncode == 0, done.stderr
+    facts = json.loads((run / "run.json").read_text())
+    assert facts["processes"] == 1
+    assert facts["recipe"]["architecture"] == "cnn"
+    assert facts["data"]["train"]["pictures"] == 112
+    assert len(facts["refused"]) == 1
+    assert "broken.jpg" in facts["refused"][0]
+    assert {"torch", "transformers", "fakeface"} <= facts["versions"].keys()
+    with (run / "curves.csv").open() as file:
+        steps = [row for row in csv.DictReader(file) if row["loss"]]
+    assert [int(row["step"]) for row in steps] == list(range(1, 241))
+    assert list((run / "tensorboard").iterdir())
+    report = json.loads((run / "evaluation.json").read_text())
+    assert report["weights_sha256"] == weights_sha256(run / "model")
+    clean = next(row for row in report["overall"] if (row["split"], row["view"]) == ("test", "clean"))
+    assert clean["auc"] > 0.9
+
+
+def test_two_ranks_train_and_a_killed_run_resumes_to_the_same_weights(repo, pictures, tmp_path):
+    options = [*TINY, "--data", pictures, "--epochs", 3, "--samples-per-epoch", 320, "--checkpoint-steps", 5]
+    # Given an undisturbed run on two ranks
+    whole = tmp_path / "whole"
+    done = run_train(repo, *options, "--output", whole, ranks=2)
+    assert done.returncode == 0, done.stderr
+    assert json.loads((whole / "run.json").read_text())["processes"] == 2
+    # When the same run is killed after a checkpoint in the middle of an epoch
+    broken = tmp_path / "broken"
+    words, environment = command(repo, *options, "--output", broken, ranks=2)
+    with subprocess.Popen(words, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        kill_when((broken / "checkpoints" / "step-25").exists, process)
+    assert not (broken / "model").exists()
+    # Then it goes on from there and ends with the same weights
+    done = run_train(repo, *options, "--output", broken, "--resume", ranks=2)
+    assert done.returncode == 0, done.stderr
+    assert "going on from" in done.stdout
+    assert weights_sha256(broken / "model") == weights_sha256(whole / "model")
+    assert (broken / "curves.csv").read_text() == (whole / "curves.csv").read_text()
+
+
+def kill_when(condition, process: subprocess.Popen) -> None:
+    """Kill a process and all it started, at once, when the condition comes true."""
+    deadline = time.monotonic() + 240
+    while not condition():
+        assert process.poll() is None, "ended before it could be killed"
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+    for victim in [*psutil.Process(process.pid).children(recursive=True), process]:
+        victim.kill()
+
+
+def test_mistakes_get_one_line_and_leave_runs_alone(repo, pictures, tmp_path):
+    one_label = tmp_path / "one-label"
+    shutil.copytree(pictures / "real", one_label / "real")
+    (one_label / "generated").mkdir()
+    taken = tmp_path / "taken"
+    taken.mkdir()
+    (taken / "run.json").write_text("{}")
+    cases = {
+        ("--data", "no/such/folder/here"): "no/such/folder/here: no such file or folder",
+        ("--data", one_label): "pictures of one label only",
+        ("--data", pictures, "--output", taken): "already holds a run",
+        ("--data", pictures, "--epochs", "many"): "epochs is 'many'",
+        ("--data", pictures, "--hold-out", "midjourney"): "hold_out names ['midjourney']",
+        ("--data", pictures, "--trunk-weights", "weights.pth", "--architecture", "resnet50-cnn"): ".safetensors",
+    }
+    script = "import sys, train\nfor words in {!r}:\n    sys.argv[1:] = words\n    try: train.main()\n    except SystemExit as end: print(end)\n"
+    words = [[*TINY, "--output", str(tmp_path / "never"), *map(str, case)] for case in cases]
+    words[-1] += ["--image-size", "32"]
+    done = subprocess.run(
+        [sys.executable, "-c", script.format(words)],
+        env={**os.environ, "PYTHONPATH": str(repo), "ACCELERATE_USE_CPU": "true"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    messages = [line for line in done.stdout.splitlines() if line.startswith("train.py: ")]
+    assert len(messages) == len(cases), done.stdout + done.stderr
+    for message, expected in zip(messages, cases.values(), strict=True):
+        assert expected in message
+    assert "Traceback" not in done.stderr
+    assert (taken / "run.json").read_text() == "{}"
