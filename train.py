@@ -17,6 +17,7 @@ import json
 import math
 import os
 import platform
+import shlex
 import shutil
 import sys
 from pathlib import Path
@@ -160,13 +161,7 @@ def load_splits(recipe: Recipe, accelerator: Accelerator) -> tuple[DatasetDict, 
         dataset = open_dataset(recipe.data)
         if recipe.limit and recipe.limit < len(dataset):
             dataset = dataset.select(np.linspace(0, len(dataset) - 1, recipe.limit).astype(int))
-        splits, refused = prepare_splits(
-            dataset,
-            hold_out=recipe.hold_out,
-            fractions=(recipe.split_fractions[0], recipe.split_fractions[1]),
-            seed=recipe.split_seed,
-            workers=max(1, recipe.workers),
-        )
+        splits, refused = prepare_splits(dataset, **recipe.split_options())
     if "validation" not in splits:
         raise DataError("no validation pictures: the best epoch is chosen on them; raise split_fractions")
     for split in ("train", "validation"):
@@ -189,7 +184,7 @@ def describe_run(run: Path, recipe: Recipe, splits: DatasetDict, refused: list[s
     file.write_text(
         json.dumps(
             {
-                "command": " ".join(sys.argv),
+                "command": shlex.join(sys.argv),
                 "recipe": dataclasses.asdict(recipe),
                 "versions": {name: importlib.metadata.version(name) for name in PACKAGES},
                 "python": platform.python_version(),
@@ -378,7 +373,7 @@ def finish(
             accelerator.print(f"the model stays uncalibrated: {error}")
         folder = save_model_folder(run / "model", unwrap(accelerator, prepared), processor, half=recipe.half)
         options = {"how": recipe.augmentation_settings(), "seed": recipe.seed, "workers": recipe.workers}
-        scores, report = evaluate_folder(folder, splits, **options)
+        scores, report = evaluate_folder(folder, splits, shlex.join(sys.argv), **options)
         write_report(run, scores, report)
         accelerator.print(markdown(report), f"model folder: {folder}", sep="\n")
     accelerator.wait_for_everyone()

@@ -16,10 +16,11 @@ from . import registration
 
 if TYPE_CHECKING:
     from .configuration_fakeface import FakeFaceConfig
-    from .detector import Detector, ModelFolderError, Result, default_model, verdict
-    from .explain import Explanation
+    from .detector import Detector, Result, verdict
+    from .explain import Explanation, cam
     from .image_processing_fakeface import FakeFaceImageProcessor
     from .images import Limits, PictureError, list_pictures, load_picture
+    from .model_folder import ModelFolderError, default_model
     from .modeling_fakeface import FakeFaceForImageClassification, FakeFaceModel
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "ModelFolderError",
     "PictureError",
     "Result",
+    "cam",
     "default_model",
     "list_pictures",
     "load_picture",
@@ -41,10 +43,11 @@ __all__ = [
 
 _HOMES = {
     "configuration_fakeface": ["FakeFaceConfig"],
-    "detector": ["Detector", "ModelFolderError", "Result", "default_model", "verdict"],
-    "explain": ["Explanation"],
+    "detector": ["Detector", "Result", "verdict"],
+    "explain": ["Explanation", "cam"],
     "image_processing_fakeface": ["FakeFaceImageProcessor"],
     "images": ["Limits", "PictureError", "list_pictures", "load_picture"],
+    "model_folder": ["ModelFolderError", "default_model"],
     "modeling_fakeface": ["FakeFaceForImageClassification", "FakeFaceModel"],
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

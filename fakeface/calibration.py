@@ -1,5 +1,6 @@
 """Calibration: a temperature and a bias for the logits, and thresholds for the verdict, fitted on held-out data."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,11 +42,13 @@ def fit(
         target_miss_rate: share of generated pictures that may get the verdict `real`.
 
     Raises:
-        ValueError: a label is missing, or too few real pictures for the target rate.
+        ValueError: a label is missing, a margin is not a number, or too few real pictures for the target rate.
     """
     real, generated = labels == 0, labels == 1
     if not real.any() or not generated.any():
         raise ValueError("calibration needs pictures of both labels")
+    if not np.isfinite(margins).all():
+        raise ValueError(f"{int((~np.isfinite(margins)).sum())} margins are not finite numbers")
     weights = np.where(real, 0.5 / real.sum(), 0.5 / generated.sum())
     signs = np.where(generated, 1.0, -1.0)
 
@@ -54,10 +57,18 @@ def fit(
         calibrated = margins / np.exp(log_temperature) + bias
         return float(np.sum(weights * np.logaddexp(0, -signs * calibrated)))
 
-    # Bounds keep a separable validation set, where ever sharper scores fit ever better, from certainty it has not earned.
+    # Bounds keep a separable validation set, where ever sharper scores fit ever better, from certainty that it has
+    # not earned.
     fitted = minimize(log_loss, x0=np.zeros(2), bounds=[(np.log(0.2), np.log(20)), (-10, 10)])
     temperature, bias = float(np.exp(fitted.x[0])), float(fitted.x[1])
     scores = expit(margins / temperature + bias)
     generated_from = threshold_at_fpr(scores[real], target_fpr)
-    real_up_to = float(np.quantile(scores[generated], target_miss_rate, method="lower"))
+    real_up_to = threshold_at_miss_rate(scores[generated], target_miss_rate)
     return Calibration(temperature, bias, generated_from, min(real_up_to, generated_from), target_fpr)
+
+
+def threshold_at_miss_rate(generated_scores: np.ndarray, miss_rate: float) -> float:
+    """The highest threshold at which at most a share `miss_rate` of generated pictures scores at or below it."""
+    allowed = math.floor(len(generated_scores) * miss_rate + 1e-9)
+    lowest_kept = float(np.sort(generated_scores)[allowed])
+    return max(0.0, float(np.nextafter(lowest_kept, -1.0)))

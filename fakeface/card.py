@@ -7,7 +7,7 @@ from typing import Any
 
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
-from .evaluation import figure, percent, table
+from .evaluation import figure, percent, table, weights_sha256
 
 # The template stands at the top of the repository, and inside the package once it is installed.
 TEMPLATES = (Path(__file__).parent / "model_card.md", Path(__file__).parents[1] / "model_card.md")
@@ -27,25 +27,26 @@ def read_report(path: str | Path) -> dict[str, Any]:
     """
     try:
         report = json.loads(Path(path).read_text(encoding="utf-8"))
-        if not {"overall", "generators", "kept_out", "weights_sha256"} <= report.keys():
+        if not {"overall", "generators", "kept_out", "weights_sha256", "command"} <= report.keys():
             raise ValueError("keys are missing")
     except (OSError, ValueError, AttributeError) as error:
         raise CardError(f"{path}: not an evaluation report ({error}); `fakeface evaluate` writes one") from error
     return report
 
 
-def write_card(folder: str | Path, command: str) -> Path:
+def write_card(folder: str | Path) -> Path:
     """Write a model folder's card, `README.md`, from its `evaluation.json` and the template.
 
     Args:
         folder: a model folder with an `evaluation.json` in it.
-        command: the command that measured, to name in the card.
 
     Raises:
-        CardError: no report, no template, or the report is of other weights.
+        CardError: no report, no template, or the report is of other weights than the folder's.
     """
     folder = Path(folder)
     report = read_report(folder / "evaluation.json")
+    if report["weights_sha256"] != weights_sha256(folder):
+        raise CardError(f"{folder}/evaluation.json: measured on other weights; run `fakeface evaluate` again")
     point = report["operating_point"]
     seen = [row for row in report["generators"] if row["split"] == "validation" and row["view"] == "clean"]
     real_sources = {row["source"] for row in report["kept_out"]}
@@ -63,7 +64,7 @@ def write_card(folder: str | Path, command: str) -> Path:
         kept_out=kept_out_table(report),
         generators=generators_table(report),
         data=", ".join(f"{part['pictures']:,} {name}" for name, part in report["data"].items()) + " pictures.",
-        command=command,
+        command=report["command"],
         weights=report["weights_sha256"][:16],
     )
     card.save(folder / "README.md")
@@ -153,7 +154,7 @@ def overall_table(report: dict[str, Any]) -> str:
             percent(row, "fpr"),
             percent(row, "miss_rate"),
             f"{100 * row['uncertain']:.1f} %",
-            f"{row['ece']:.3f}",
+            "–" if row["ece"] is None else f"{row['ece']:.3f}",
         ]
         for row in report["overall"]
         if row["split"] != "validation"

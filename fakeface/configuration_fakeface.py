@@ -71,7 +71,7 @@ class FakeFaceConfig(PreTrainedConfig):
     @property
     def downsampling(self) -> int:
         """Input side divided by the side of the last feature map."""
-        return {"logistic": 1, "cnn": 4}.get(self.architecture, 2 ** (self.trunk_stages + 2))
+        return {"logistic": 1, "cnn": 4}.get(self.architecture, 1 << (self.trunk_stages + 2))
 
     def validate_sizes(self):
         """Part of `@strict` validation; raises ValueError with the field and the values it may take."""
@@ -82,7 +82,8 @@ class FakeFaceConfig(PreTrainedConfig):
         # 1024 px is far above any face crop; the bound keeps a hostile config from asking for terabytes.
         if not 0 < self.image_size <= 1024 or self.image_size % self.downsampling:
             raise ValueError(
-                f"image_size is {self.image_size}: {self.architecture} takes a multiple of {self.downsampling}, up to 1024"
+                f"image_size is {self.image_size}: {self.architecture} takes a multiple of {self.downsampling}, "
+                "up to 1024"
             )
         blocks = len(DEFAULT_CONV_WIDTHS[self.architecture])
         if len(self.conv_widths) != blocks:

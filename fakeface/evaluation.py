@@ -22,7 +22,7 @@ from .metrics import bootstrap_interval, detection_metrics, expected_calibration
 
 HELD_OUT = ("validation", "test", "unseen")
 VIEWS = ("clean", "delivered")
-# A sixth of FFHQ's pool is a few dozen pictures; below this many a rate says nothing.
+# Below this many pictures a rate says nothing: one error is five per cent.
 SMALLEST_ROW = 20
 
 
@@ -63,15 +63,22 @@ def score_splits(
     return pd.concat(tables, ignore_index=True)
 
 
-def evaluate_folder(folder: str | Path, splits: DatasetDict, **options: Any) -> tuple[pd.DataFrame, dict[str, Any]]:
+def evaluate_folder(
+    folder: str | Path, splits: DatasetDict, command: str, **options: Any
+) -> tuple[pd.DataFrame, dict[str, Any]]:
     """Scores and report of a model folder; `options` as for `score_splits`.
 
-    The report names the weights by their sha256 and each split by its fingerprint, so that a figure can be traced.
+    The report names the command, the weights by their sha256 and each split by its fingerprint, so that a figure can
+    be traced.
+
+    Raises:
+        ModelFolderError: the model cannot be loaded.
     """
     detector = Detector.from_pretrained(str(folder))
     scores = score_splits(detector, splits, **options)
     report = {
-        "weights_sha256": hashlib.sha256((Path(folder) / "model.safetensors").read_bytes()).hexdigest(),
+        "command": command,
+        "weights_sha256": weights_sha256(folder),
         "architecture": detector.config.architecture,
         "data": {
             name: {"pictures": len(part), "fingerprint": fingerprint(part)} for name, part in sorted(splits.items())
@@ -79,6 +86,11 @@ def evaluate_folder(folder: str | Path, splits: DatasetDict, **options: Any) -> 
         **tabulate(scores, detector.config),
     }
     return scores, report
+
+
+def weights_sha256(folder: str | Path) -> str:
+    """sha256 of a model folder's weights, as 64 hex digits."""
+    return hashlib.sha256((Path(folder) / "model.safetensors").read_bytes()).hexdigest()
 
 
 def tabulate(scores: pd.DataFrame, config: FakeFaceConfig) -> dict[str, Any]:
@@ -118,14 +130,14 @@ def tabulate(scores: pd.DataFrame, config: FakeFaceConfig) -> dict[str, Any]:
 def _overall(rows: pd.DataFrame, config: FakeFaceConfig) -> dict[str, Any]:
     labels, scores = rows.label.to_numpy(), rows.score.to_numpy()
     uncertain = (scores < config.threshold_generated) & (scores > config.threshold_real)
-    figures = {
+    ece = expected_calibration_error(labels, scores)
+    return {
         **_ranking(rows),
         **_rate(rows[rows.label == 0], config, "fpr"),
         **_rate(rows[rows.label == 1], config, "miss_rate"),
         "uncertain": float(uncertain.mean()),
-        "ece": expected_calibration_error(labels, scores),
+        "ece": None if np.isnan(ece) else ece,
     }
-    return figures
 
 
 def _ranking(rows: pd.DataFrame) -> dict[str, Any]:
@@ -179,7 +191,7 @@ def markdown(report: dict[str, Any]) -> str:
                 percent(row, "fpr"),
                 percent(row, "miss_rate"),
                 f"{100 * row['uncertain']:.1f} %",
-                f"{row['ece']:.3f}",
+                "–" if row["ece"] is None else f"{row['ece']:.3f}",
             ]
             for row in report["overall"]
         ],

@@ -19,10 +19,10 @@ def save_model_folder(
     *,
     half: bool = False,
 ) -> Path:
-    """Write weights, config, processor and code files into a folder, replacing it in one step.
+    """Write weights, config, processor and code files into a folder, replacing it once the new one is whole.
 
     Args:
-        folder: to write; a reader sees the old folder or the new one, never half of either.
+        folder: to write; a reader sees the old folder, for an instant none, or the new one, never half of either.
         model: its config carries calibration and thresholds.
         processor: the one the model was trained with.
         half: store convolutions and fully connected layers in 16 bits. The config still says float32, so that
@@ -34,10 +34,14 @@ def save_model_folder(
     folder = Path(folder)
     fresh = folder.with_name(f".{folder.name}.writing")
     shutil.rmtree(fresh, ignore_errors=True)
-    model.save_pretrained(fresh)
-    processor.save_pretrained(fresh)
-    if half:
-        _store_half(fresh, model)
+    try:
+        model.save_pretrained(fresh)
+        processor.save_pretrained(fresh)
+        if half:
+            _store_half(fresh, model)
+    except BaseException:  # a full disk above all: give back what was taken
+        shutil.rmtree(fresh, ignore_errors=True)
+        raise
     retired = folder.with_name(f".{folder.name}.old")
     shutil.rmtree(retired, ignore_errors=True)
     if folder.exists():

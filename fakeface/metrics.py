@@ -25,15 +25,17 @@ def threshold_at_fpr(real_scores: np.ndarray, fpr: float) -> float:
         ValueError: fewer than 1 / fpr real pictures, which cannot resolve the rate.
     """
     n = len(real_scores)
-    if n * fpr < 1:
-        raise ValueError(f"{n} real pictures cannot resolve a false-positive rate of {fpr:g}: at least {1 / fpr:.0f}")
     allowed = math.floor(n * fpr + 1e-9)
+    if not allowed:
+        needed = math.ceil(1 / fpr - 1e-9)
+        raise ValueError(f"{n} real pictures cannot resolve a false-positive rate of {fpr:g}: at least {needed}")
     highest_refused = float(np.sort(real_scores)[::-1][allowed])
     return min(1.0, float(np.nextafter(highest_refused, 2.0)))
 
 
 def tpr_at_fpr(labels: np.ndarray, scores: np.ndarray, fpr: float) -> float:
     """Share of generated pictures at or above the threshold that lets at most a share `fpr` of real ones through."""
+    scores = np.asarray(scores, np.float64)  # a float32 array would round the threshold down onto the score it excludes
     threshold = threshold_at_fpr(scores[labels == 0], fpr)
     return float(np.mean(scores[labels == 1] >= threshold))
 

@@ -145,6 +145,11 @@ class FakeFaceForImageClassification(FakeFacePreTrainedModel):
         layers["out"] = nn.Linear(features, self.num_labels)
         return nn.Sequential(layers)
 
+    def classify(self, feature_map: Tensor) -> Tensor:
+        """Calibrated logits, float32 (batch, 2), from `FakeFaceModel`'s feature map (batch, *feature_shape)."""
+        logits = self.classifier(feature_map.to(self.dtype)).float() / self.config.temperature
+        return logits + logits.new_tensor([0.0, self.config.bias])
+
     def forward(self, pixel_values: Tensor, labels: Tensor | None = None, return_dict: bool | None = None, **kwargs):
         """Classify pictures.
 
@@ -156,9 +161,7 @@ class FakeFaceForImageClassification(FakeFacePreTrainedModel):
             `logits`: float32 tensor (batch, 2). They are calibrated: softmax over them is the score, so that
             `pipeline("image-classification")` states the same number as `Detector`.
         """
-        features = self.fakeface(pixel_values).last_hidden_state
-        logits = self.classifier(features.to(self.dtype)).float() / self.config.temperature
-        logits = logits + logits.new_tensor([0.0, self.config.bias])
+        logits = self.classify(self.fakeface(pixel_values).last_hidden_state)
         loss = None if labels is None else nn.functional.cross_entropy(logits, labels)
         if return_dict is False:
             return (logits,) if loss is None else (loss, logits)

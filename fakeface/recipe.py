@@ -1,10 +1,12 @@
 """Training recipes: a small YAML file plus command-line overrides; unknown keys are refused."""
 
 import argparse
+import contextlib
 import dataclasses
 import difflib
 import types
 import typing
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -73,10 +75,26 @@ class Recipe:
                 raise RecipeError(f"{name} is {getattr(self, name)}: it must be at least 1")
         known = {f.name for f in dataclasses.fields(Augmentation)}
         _refuse_unknown(self.augmentation, known, "augmentation")
+        for key, value in self.augmentation.items():
+            ranged = isinstance(getattr(Augmentation, key), tuple)
+            numbers = value if ranged and isinstance(value, list) else [value]
+            if len(numbers) != 1 + ranged or not all(type(number) in (int, float) for number in numbers):
+                form = "two numbers, lowest and highest" if ranged else "a number"
+                raise RecipeError(f"augmentation key {key!r} is {value!r}: it takes {form}")
+
+    def split_options(self) -> dict[str, Any]:
+        """Keyword arguments of `fakeface.data.loading.prepare_splits`: the same recipe, the same splits."""
+        validation, test = self.split_fractions
+        return {
+            "hold_out": self.hold_out,
+            "fractions": (validation, test),
+            "seed": self.split_seed,
+            "workers": max(1, self.workers),
+        }
 
     def augmentation_settings(self) -> Augmentation:
         """`Augmentation` with the recipe's changes; YAML lists become ranges."""
-        changes = {k: tuple(v) if isinstance(v, list) else v for k, v in self.augmentation.items()}
+        changes: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in self.augmentation.items()}
         return Augmentation(**changes)
 
 
@@ -86,7 +104,9 @@ def parse_recipe(arguments: list[str] | None = None, description: str | None = N
     Raises:
         RecipeError: an unknown key, a value of the wrong type, or a file that is no recipe.
     """
-    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+    )
     parser.add_argument("recipe", nargs="?", type=Path, help="YAML recipe")
     for f in dataclasses.fields(Recipe):
         default = f.default if f.default is not dataclasses.MISSING else f.default_factory()  # type: ignore[misc]
@@ -97,7 +117,11 @@ def parse_recipe(arguments: list[str] | None = None, description: str | None = N
         elif kind is bool:
             options.update(nargs="?", const="true")
         parser.add_argument("--" + f.name.replace("_", "-"), **options)
-    given = vars(parser.parse_args(arguments))
+    found, unknown = parser.parse_known_args(arguments)
+    given = vars(found)
+    if unknown:
+        options = ["--" + name.replace("_", "-") for name in given]
+        raise _unknown("argument", unknown[0].partition("=")[0], options)
     path = given.pop("recipe")
     values = read_recipe(path) if path else {}
     values.update({key: value for key, value in given.items() if value is not None})
@@ -122,11 +146,15 @@ def build_recipe(values: dict[str, Any]) -> Recipe:
     return Recipe(**{key: _convert(key, value, Recipe.__annotations__[key]) for key, value in values.items()})
 
 
-def _refuse_unknown(values: dict[str, Any], known: set[str], where: str) -> None:
+def _refuse_unknown(values: dict[str, Any], known: Collection[str], where: str) -> None:
     for key in values:
         if key not in known:
-            near = difflib.get_close_matches(str(key), known, n=1)
-            raise RecipeError(f"unknown {where} key {key!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
+            raise _unknown(f"{where} key", key, known)
+
+
+def _unknown(what: str, name: Any, known: Collection[str]) -> RecipeError:
+    near = difflib.get_close_matches(str(name), known, n=1)
+    return RecipeError(f"unknown {what} {name!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
 
 
 def _convert(key: str, value: Any, kind: Any) -> Any:
@@ -136,13 +164,12 @@ def _convert(key: str, value: Any, kind: Any) -> Any:
         return [_convert(key, item, inner[0]) for item in items]
     target = origin or kind
     if isinstance(value, str) and target is not str:
-        value = yaml.safe_load(value)
+        with contextlib.suppress(yaml.YAMLError):  # no YAML, so a string, which is refused below
+            value = yaml.safe_load(value)
         # YAML 1.1 reads 1e-3, without a dot, as a string.
         if isinstance(value, str) and target in (float, int):
-            try:
+            with contextlib.suppress(ValueError):
                 value = float(value)
-            except ValueError:
-                pass
     if target is float and type(value) is int:
         value = float(value)
     if type(value) is not target:

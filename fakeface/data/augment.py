@@ -20,6 +20,7 @@ RESAMPLING = (
     Image.Resampling.BOX,
     Image.Resampling.NEAREST,
 )
+LONGEST_SAVED = 16_383  # pixels; the longest side that WebP can hold
 
 
 @dataclass(frozen=True)
@@ -28,8 +29,8 @@ class Augmentation:
 
     Pose: StyleGAN faces sit at one alignment, which photographs seldom do. Delivery: ranges follow docs of the field's
     robust recipes (rescale 0.4-1.3, thumbnails 180-320 px, one or two saves at quality 30-95, a quarter of them WebP,
-    blur sigma 0-3 at 280 px), with thumbnails reaching down to 80 px, the size of an avatar. Tone: grey pictures are nearly
-    always photographs, and Stable Diffusion is sharper than cameras are.
+    blur sigma 0-3 at 280 px), with thumbnails reaching down to 80 px, the size of an avatar. Tone: grey pictures are
+    nearly always photographs, and Stable Diffusion is sharper than cameras are.
     """
 
     flip: float = 0.5
@@ -127,6 +128,8 @@ def _resize(picture: Image.Image, factor: float, rng: np.random.Generator) -> Im
 
 def _save(picture: Image.Image, rng: np.random.Generator, how: Augmentation) -> Image.Image:
     """Encode and decode once: WebP, or JPEG with or without chroma subsampling."""
+    if max(picture.size) > LONGEST_SAVED:
+        return picture
     quality = int(rng.integers(how.quality[0], how.quality[1] + 1))
     buffer = io.BytesIO()
     if rng.random() < how.webp:

@@ -2,6 +2,7 @@
 
 import glob
 import hashlib
+import re
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from .splits import assign_splits, near_duplicate_groups, phash, unknown_names
 
 # `split_hint` values of datasets that name their own held-out sources.
 UNSEEN_HINTS = {"unseen", "unseen-source"}
+PHASH = re.compile("[0-9a-f]{16}")
 
 
 class DataError(ValueError):
@@ -39,16 +41,24 @@ def _open_one(data: str) -> Dataset:
     path = Path(data).expanduser()
     if path.is_dir():
         files = sorted(str(file) for file in path.rglob("*.parquet"))
-        dataset = load_dataset("parquet", data_files=files, split="train") if files else _image_folder(path)
-    elif files := sorted(glob.glob(str(path), recursive=True)):
+        dataset = _parquet(files, data) if files else _image_folder(path)
+    elif files := [str(path)] if path.is_file() else sorted(glob.glob(str(path), recursive=True)):
         if not all(file.endswith(".parquet") for file in files):
             raise DataError(f"{data}: give parquet files, a folder, or the name of a Hub dataset")
-        dataset = load_dataset("parquet", data_files=files, split="train")
+        dataset = _parquet(files, data)
     elif data.count("/") <= 1 and not data.startswith((".", "~", "/")) and "*" not in data:
         dataset = _hub_dataset(data)
     else:
         raise DataError(f"{data}: no such file or folder")
     return _normalise(dataset, data)
+
+
+def _parquet(files: list[str], data: str) -> Dataset:
+    try:
+        # Names go through `glob` once more inside; escaped, they are taken as they are.
+        return load_dataset("parquet", data_files=[glob.escape(file) for file in files], split="train")
+    except Exception as error:  # Arrow's and datasets' own types, for broken files and for columns that differ
+        raise DataError(f"{data}: not readable as parquet ({error})") from error
 
 
 def _hub_dataset(name: str) -> Dataset:
@@ -60,7 +70,8 @@ def _hub_dataset(name: str) -> Dataset:
         raise DataError(f"{name}: streaming datasets are not taken")
     named = []
     for split, dataset in loaded.items():
-        if "split" not in dataset.column_names:
+        # A single split is all there is, whatever its name, and is ours to split.
+        if len(loaded) > 1 and "split" not in dataset.column_names:
             dataset = dataset.add_column("split", [str(split)] * len(dataset))
         named.append(dataset)
     return concatenate_datasets(named)
@@ -82,6 +93,8 @@ def _image_folder(path: Path) -> Dataset:
 
 def _normalise(dataset: Dataset, data: str) -> Dataset:
     """Bring types to one form; refuse what would silently train on the wrong labels."""
+    if not len(dataset):
+        raise DataError(f"{data}: no pictures in it")
     for column in ("image", "label"):
         if column not in dataset.column_names:
             raise DataError(f"{data}: no column {column!r}; found {', '.join(dataset.column_names)}")
@@ -89,7 +102,8 @@ def _normalise(dataset: Dataset, data: str) -> Dataset:
     if isinstance(feature, ClassLabel) and list(feature.names) != list(LABELS):
         raise DataError(f"{data}: labels are {list(feature.names)}; they must be {list(LABELS)}, in this order")
     if not set(dataset.unique("label")) <= set(range(len(LABELS))):
-        raise DataError(f"{data}: labels must be 0 (real) and 1 (generated), not {sorted(dataset.unique('label'))}")
+        found = ", ".join(sorted(map(str, dataset.unique("label"))))
+        raise DataError(f"{data}: labels must be 0 (real) and 1 (generated), not {found}")
     for column, value in (("source", Path(data).name), ("generator", "unknown")):
         if column not in dataset.column_names:
             dataset = dataset.add_column(column, [value] * len(dataset))
@@ -100,15 +114,18 @@ def _normalise(dataset: Dataset, data: str) -> Dataset:
     return dataset.cast_column("label", ClassLabel(names=list(LABELS)))
 
 
-def examine(row: dict[str, Any]) -> dict[str, str]:
+def examine(row: dict[str, Any], index: int) -> dict[str, str]:
     """Decode one picture once: why it is refused (empty when fine), its perceptual hash, and a hash of its bytes."""
-    image = row["image"]
+    image = row["image"] or {}
+    given = row.get("phash") or ""
     try:
+        picture = load_picture(image, name=image.get("path") or f"row {index} of {row['source']}")
         data = image["bytes"] if image["bytes"] is not None else Path(image["path"]).read_bytes()
-        picture = load_picture(data, name=image["path"] or row["source"])
     except (PictureError, OSError) as error:
-        return {"refused": str(error), "phash": row.get("phash") or "", "sha256": ""}
-    return {"refused": "", "phash": row.get("phash") or phash(picture), "sha256": hashlib.sha256(data).hexdigest()}
+        return {"refused": str(error), "phash": given, "sha256": ""}
+    # Other tools keep hashes of other kinds under this name; only ours can be compared.
+    hash_ = given if PHASH.fullmatch(given) else phash(picture)
+    return {"refused": "", "phash": hash_, "sha256": hashlib.sha256(data).hexdigest()}
 
 
 def prepare_splits(
@@ -135,17 +152,20 @@ def prepare_splits(
         The splits, each with `phash` and `sha256` columns, and the messages of the refused pictures.
 
     Raises:
-        DataError: a name in `hold_out` stands nowhere, or no training pictures are left.
+        DataError: a name in `hold_out` stands nowhere, a part of the data has no `split` where another has, or no
+            training pictures are left.
     """
     hold_out = hold_out or []
     if unknown := unknown_names(hold_out, dataset.unique("source"), dataset.unique("generator")):
         raise DataError(f"hold_out names {unknown}, which is neither a source nor a generator of this data")
-    examined = dataset.map(examine, num_proc=workers if workers > 1 else None, desc="Checking pictures")
+    examined = dataset.map(examine, with_indices=True, num_proc=workers if workers > 1 else None, desc="Checking pictures")
     refused = [message for message in examined["refused"] if message]
     good = [i for i, message in enumerate(examined["refused"]) if not message]
     dataset = examined.select(good).remove_columns("refused")
     if "split" in dataset.column_names:
         splits = list(dataset["split"])
+        if not all(splits):
+            raise DataError("some pictures name their split and some do not: give all parts of the data one, or none")
     else:
         hints = dataset["split_hint"] if "split_hint" in dataset.column_names else [""] * len(dataset)
         columns = zip(dataset["source"], dataset["generator"], hints, strict=True)
@@ -161,7 +181,7 @@ def prepare_splits(
 
 
 def fingerprint(dataset: Dataset) -> str:
-    """sha256 over the pictures' bytes, labels, sources and generators, in order: the same data, the same fingerprint."""
+    """sha256 over the pictures' bytes, labels, sources and generators, in order: same data, same fingerprint."""
     digest = hashlib.sha256()
     columns = (dataset["sha256"], dataset["label"], dataset["source"], dataset["generator"])
     for row in zip(*columns, strict=True):

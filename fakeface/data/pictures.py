@@ -70,9 +70,7 @@ class BalancedSampler(Sampler):
     Yields (epoch, index), so that workers know the epoch without shared state.
     """
 
-    def __init__(
-        self, labels: list[int], sources: list[str], samples: int, source_balance: float = 0.5, seed: int = 0
-    ):
+    def __init__(self, labels: list[int], sources: list[str], samples: int, source_balance: float = 0.5, seed: int = 0):
         self.samples, self.seed, self.epoch = samples, seed, 0
         cells = list(zip(labels, sources, strict=True))
         sizes = Counter(cells)

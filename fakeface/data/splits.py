@@ -3,6 +3,7 @@
 import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 
 import numpy as np
 from PIL import Image
@@ -25,7 +26,7 @@ def phash(picture: Image.Image) -> str:
     grey = picture.convert("L").resize((32, 32), Image.Resampling.LANCZOS)
     low = np.asarray(dctn(np.asarray(grey, dtype=np.float64)))[:8, :8]
     bits = (low > np.median(low)).ravel()
-    return f"{int(''.join('01'[bit] for bit in bits), 2):016x}"
+    return np.packbits(bits).tobytes().hex()
 
 
 def near_duplicate_groups(phashes: Sequence[str], distance: int = NEAR_DUPLICATE_DISTANCE) -> list[int]:
@@ -50,7 +51,7 @@ def near_duplicate_groups(phashes: Sequence[str], distance: int = NEAR_DUPLICATE
         return i
 
     edges = np.linspace(0, HASH_BITS, distance + 2).astype(int)
-    for low, high in zip(edges[:-1], edges[1:], strict=True):
+    for low, high in pairwise(edges):
         buckets: dict[int, list[int]] = defaultdict(list)
         mask = (1 << int(high - low)) - 1
         for i, value in enumerate(values):

@@ -1,0 +1,6 @@
+"""`python -m fakeface` is the command `fakeface`."""
+
+from .cli import main
+
+if __name__ == "__main__":
+    main()

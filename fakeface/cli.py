@@ -1,0 +1,219 @@
+"""The command `fakeface`: a thin face on `Detector`. Everything slow is imported inside the commands."""
+
+import io
+import json
+import os
+import shlex
+import subprocess
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from .detector import Detector, Result
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Tell real faces from generated ones, and see where the model looked.",
+)
+
+Model = Annotated[
+    str | None, typer.Option("--model", "-m", help="Model folder or Hub id; by default the shipped model.")
+]
+Device = Annotated[str | None, typer.Option("--device", help="cpu, cuda, cuda:1, mps; by default the GPU, if any.")]
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a terminal may lack the letters of a file name
+    app(prog_name="fakeface")
+
+
+@app.callback()
+def fakeface(
+    version: Annotated[bool, typer.Option("--version", help="Show the version and exit.", is_eager=True)] = False,
+) -> None:
+    if version:
+        from . import __version__
+
+        print(f"fakeface {__version__}")
+        raise typer.Exit
+
+
+@app.command()
+def predict(
+    pictures: Annotated[list[str], typer.Argument(help="Pictures, folders of them, https addresses.")],
+    model: Model = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object per picture, refused ones too.")] = False,
+    device: Device = None,
+    batch_size: Annotated[int, typer.Option(min=1, help="Pictures per pass of the model.")] = 16,
+) -> None:
+    """Print score, verdict and path of every picture, one a line.
+
+    The score is the probability that the picture is generated, from 0 to 1. Pictures that cannot be read are
+    named on stderr, and the rest goes on. Exit code 0, or 1 if nothing could be read, 2 if the model or an option is
+    wrong. A name that begins with a dash goes behind `--`.
+    """
+    with _clear_refusals():
+        detector = _detector(model, device)
+        read = seen = 0
+        for result in _progress(detector.stream(_expand(pictures), batch_size=batch_size)):
+            seen += 1
+            read += result.error is None
+            _show(result, as_json)
+    if not seen:
+        _complain(f"{', '.join(pictures)}: no pictures there")
+    raise typer.Exit(0 if read else 1)
+
+
+@app.command()
+def explain(
+    picture: Annotated[str, typer.Argument(help="A picture.")],
+    out: Annotated[Path, typer.Option(help="Where to save the picture with the map over it, such as why.png.")],
+    label: Annotated[str, typer.Option(help="Show what spoke for this label: generated or real.")] = "generated",
+    method: Annotated[str, typer.Option(help="grad-cam, hires-cam, layer-cam or ablation-cam.")] = "grad-cam",
+    model: Model = None,
+    device: Device = None,
+) -> None:
+    """Save a picture with a map over it of what spoke for a label, and print score and verdict."""
+    from .images import PictureError
+
+    if out.exists() and os.path.exists(picture) and out.samefile(picture):
+        _complain(f"{out}: is the picture itself; name another file to write")
+        raise typer.Exit(2)
+    with _clear_refusals():
+        try:
+            explanation = _detector(model, device).explain(picture, label=label, method=method)
+        except PictureError as error:
+            _complain(str(error))
+            raise typer.Exit(1) from None
+        try:
+            explanation.overlay().save(out)
+        except OSError as error:
+            raise ValueError(f"{out}: cannot be written ({error.strerror}); name another file") from None
+    _show(explanation.result)
+
+
+@app.command()
+def evaluate(
+    model: Annotated[Path, typer.Argument(help="A model folder.")],
+    data: Annotated[list[str], typer.Option(help="Parquet files, an image folder or a Hub dataset; repeatable.")],
+    out: Annotated[Path | None, typer.Option(help="Folder for the report; by default the model folder.")] = None,
+    recipe: Annotated[Path | None, typer.Option(help="Recipe that says how the data are split.")] = None,
+) -> None:
+    """Measure a model folder on the validation, test and unseen pictures of a dataset, clean and delivered.
+
+    Splits as train.py does with the same data and recipe, so that no training picture is among them. Writes
+    scores.csv, evaluation.json and evaluation.md, and prints the tables.
+    """
+    with _clear_refusals():
+        from .data.loading import open_dataset, prepare_splits
+        from .evaluation import evaluate_folder, markdown, write_report
+        from .recipe import build_recipe, read_recipe
+
+        settings = build_recipe({**(read_recipe(recipe) if recipe else {}), "data": data})
+        splits, refused = prepare_splits(open_dataset(settings.data), **settings.split_options())
+        for message in refused:
+            _complain(message)
+        words = ["fakeface", "evaluate", str(model), *(word for part in data for word in ("--data", part))]
+        words += ["--recipe", str(recipe)] if recipe else []
+        options = {"how": settings.augmentation_settings(), "seed": settings.seed, "workers": settings.workers}
+        scores, report = evaluate_folder(model, splits, shlex.join(words), **options)
+        write_report(out or model, scores, report)
+        print(markdown(report))
+
+
+@app.command()
+def card(
+    model: Annotated[Path, typer.Argument(help="A model folder with an evaluation.json.")],
+    readme: Annotated[Path | None, typer.Option(help="Also write the figures into this README.")] = None,
+    compare: Annotated[list[Path] | None, typer.Option(help="Reports to set beside it there; repeatable.")] = None,
+) -> None:
+    """Write a model folder's card from its evaluation, and the figures into a README."""
+    with _clear_refusals():
+        from .card import fill_readme, read_report, write_card
+
+        print(write_card(model))
+        if readme:
+            fill_readme(readme, read_report(model / "evaluation.json"), [read_report(path) for path in compare or []])
+            print(readme)
+
+
+@app.command()
+def demo() -> None:
+    """Serve the Space on this machine. GRADIO_SERVER_PORT names the port, FAKEFACE_MODEL the model."""
+    space = Path(__file__).resolve().parents[1] / "space" / "app.py"
+    if not space.is_file():
+        _complain("the demo is not part of the installed package: clone the repository and run `make demo` in it")
+        raise typer.Exit(2)
+    raise typer.Exit(subprocess.call([sys.executable, str(space)]))
+
+
+def _detector(model: str | None, device: str | None) -> "Detector":
+    if not sys.warnoptions:  # the user has not asked for warnings
+        warnings.simplefilter("ignore")
+    from transformers.utils import logging
+
+    from .detector import Detector
+
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    return Detector.from_pretrained(model, device=device)
+
+
+@contextmanager
+def _clear_refusals() -> Iterator[None]:
+    """One line on stderr and exit code 2 for an unusable model or argument, which raise ValueError with the words."""
+    try:
+        yield
+    except ValueError as error:
+        _complain(str(error))
+        raise typer.Exit(2) from None
+
+
+def _expand(pictures: list[str]) -> Iterator[str | Path]:
+    from .images import list_pictures
+
+    for picture in pictures:
+        if "://" in picture and not os.path.exists(picture):
+            yield picture
+        else:
+            yield from list_pictures([picture])
+
+
+def _progress(results: Iterator["Result"]) -> Iterator["Result"]:
+    """A bar for the waiting, on stderr: only on a terminal where the results go elsewhere, and after two seconds."""
+    from tqdm import tqdm
+
+    yield from tqdm(results, unit=" pictures", delay=2, disable=sys.stdout.isatty() or not sys.stderr.isatty())
+
+
+def _show(result: "Result", as_json: bool = False) -> None:
+    if as_json:
+        print(json.dumps(result.to_dict()), flush=True)
+    elif result.error is not None:
+        _complain(result.error)
+    else:
+        print(f"{result.score:.3f}  {result.verdict:<9}  {_printable(result.picture)}", flush=True)
+
+
+def _complain(message: str) -> None:
+    print(_printable(message), file=sys.stderr, flush=True)
+
+
+def _printable(text: str) -> str:
+    """One line, whatever is in a file's name: it must not pass for another line or steer the terminal."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,287 @@
+"""Class activation maps: which parts of a picture spoke for a label.
+
+    >>> from fakeface import Detector
+    >>> Detector.from_pretrained().explain("portrait.jpg").overlay().save("why.png")    # doctest: +SKIP
+
+Every method gets the same `Look`: one pass of the trunk without a graph, then one of the head from a feature map that
+is a leaf of its own. No hook is registered and no gradient reaches a parameter, so threads may share a model.
+
+A map tells where the evidence lay, not how much there was: each is scaled by its own maximum. The score says how much.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from .configuration_fakeface import LABELS
+from .modeling_fakeface import FakeFaceForImageClassification
+
+if TYPE_CHECKING:
+    from .detector import Result
+
+# Evidence this far below the strongest of either sign is what rounding leaves of a sum that cancels.
+NOISE = 1e-6
+# Ablated feature maps per pass of the head: 64 of resnet50-cnn at 160 px are 26 MB.
+ABLATIONS_PER_PASS = 64
+# Dark violet over green to yellow, evenly spaced anchors in the manner of viridis: lightness rises steadily, so it
+# survives grey printing and colour blindness, and no step of it looks like skin, as those of inferno do.
+ANCHORS = ((68, 1, 84), (59, 82, 139), (33, 145, 140), (94, 201, 98), (253, 231, 37))
+
+
+@dataclass(frozen=True, eq=False)
+class Explanation:
+    """Where in a picture the evidence for a label lay.
+
+    Attributes:
+        result: what the detector said of the picture.
+        picture: the picture, upright RGB.
+        label: `"real"` or `"generated"`, the label that the map argues for.
+        method: one of `METHODS`, or `"exact-cam"`.
+        map: float32 array (height, width) of the whole picture, 0 to 1; zero outside the square that the model saw.
+    """
+
+    result: Result
+    picture: Image.Image
+    label: str
+    method: str
+    map: np.ndarray
+
+    def overlay(self, opacity: float = 0.5) -> Image.Image:
+        """The map in colours over the picture; see `overlay`."""
+        return overlay(self.picture, self.map, opacity)
+
+
+@dataclass(frozen=True, eq=False)
+class Look:
+    """One look of a model at a batch of pictures, opened at the feature map that is explained.
+
+    Attributes:
+        features: the feature map (batch, channels, height, width), a leaf of the autograd graph.
+        target: what the maps explain, (batch,), computed from `features`.
+        target_of: the head: the targets of any other feature maps.
+    """
+
+    features: Tensor
+    target: Tensor
+    target_of: Callable[[Tensor], Tensor]
+
+    def gradient(self) -> Tensor:
+        """Gradient of each picture's target to its own feature map, same shape."""
+        return torch.autograd.grad(self.target.sum(), self.features)[0]
+
+
+def grad_cam(look: Look) -> Tensor:
+    """Channels weighted by their mean gradient (Selvaraju et al., ICCV 2017, eq. 1 and 2)."""
+    weights = look.gradient().mean((2, 3), keepdim=True)
+    return (weights * look.features).sum(1)
+
+
+def hires_cam(look: Look) -> Tensor:
+    """Gradient times feature, place by place (Draelos and Carin, 2020); exact where the head is one linear layer."""
+    return (look.gradient() * look.features).sum(1)
+
+
+def layer_cam(look: Look) -> Tensor:
+    """Like HiResCAM, with only the gradients above zero (Jiang et al., IEEE TIP 2021, eq. 7)."""
+    return (look.gradient().clamp(min=0) * look.features).sum(1)
+
+
+@torch.no_grad()
+def ablation_cam(look: Look) -> Tensor:
+    """Channels weighted by how much the target drops without them (Desai and Ramaswamy, WACV 2020), no gradient used.
+
+    Of the gradient-free methods it is the one that asks the head alone, hence needs the trunk only once (Score-CAM
+    needs it once per channel), and still answers per label (Eigen-CAM shows the same map for both). It costs one
+    pass of the head per live channel. The paper divides a drop by the target; that would turn the map
+    over where the target is below zero and otherwise scales the map as a whole, so it is left out here.
+    """
+    weights = look.target.new_zeros(look.features.shape[:2])
+    live = look.features.flatten(2).any(2)  # to ablate a channel that is zero everywhere changes nothing
+    for pictures, channels in (pairs.unbind(1) for pairs in live.nonzero().split(ABLATIONS_PER_PASS)):
+        ablated = look.features[pictures]
+        ablated[torch.arange(len(pictures), device=ablated.device), channels] = 0
+        weights[pictures, channels] = look.target[pictures] - look.target_of(ablated)
+    return (weights[:, :, None, None] * look.features).sum(1)
+
+
+STRATEGIES: dict[str, Callable[[Look], Tensor]] = {
+    "grad-cam": grad_cam,
+    "hires-cam": hires_cam,
+    "layer-cam": layer_cam,
+    "ablation-cam": ablation_cam,
+}
+METHODS = tuple(STRATEGIES)
+EXACT = "exact-cam"
+
+
+def method_used(model: FakeFaceForImageClassification, method: str) -> str:
+    """The method that `cam` uses: the asked one, or `"exact-cam"` for `logistic`, which needs no approximation.
+
+    Raises:
+        ValueError: there is no such method.
+    """
+    if model.config.architecture == "logistic" and method in (*METHODS, EXACT):
+        return EXACT
+    if method not in METHODS:
+        only = f" ({EXACT} is for logistic only)" if method == EXACT else ""
+        raise ValueError(f"unknown method {method!r}: choose one of {', '.join(METHODS)}{only}")
+    return method
+
+
+def cam(
+    model: FakeFaceForImageClassification,
+    pixel_values: Tensor,
+    *,
+    label: str = "generated",
+    method: str = "grad-cam",
+) -> tuple[Tensor, Tensor]:
+    """Score pictures and map the evidence for a label.
+
+    Args:
+        model: any fakeface model; it is left as it was.
+        pixel_values: float tensor (batch, 3, size, size) from the model's image processor, on the model's device.
+        label: `"real"` or `"generated"`.
+        method: one of `METHODS`. For `logistic` every one gives the exact map, `"exact-cam"`.
+
+    Returns:
+        Scores (batch,) and maps (batch, size, size), both float32 from 0 to 1. Each map shows the evidence for
+        the label, divided by its maximum. One without any is zero everywhere: noise is not stretched to fill the range.
+
+    Raises:
+        ValueError: unknown label or method, or pixels of another shape.
+    """
+    scores, found = evidence(model, pixel_values, label=label, method=method)
+    for_label = found.clamp(min=0)[:, None]
+    maps = nn.functional.interpolate(for_label, pixel_values.shape[-2:], mode="bilinear", align_corners=False)[:, 0]
+    peak = maps.amax((1, 2), keepdim=True)
+    noise = NOISE * found.abs().amax((1, 2), keepdim=True)
+    return scores, torch.where(peak > noise, maps / peak, 0.0)
+
+
+def evidence(
+    model: FakeFaceForImageClassification, pixel_values: Tensor, *, label: str = "generated", method: str = "grad-cam"
+) -> tuple[Tensor, Tensor]:
+    """Score pictures and weigh each place of the explained feature map; what `cam` makes its maps from.
+
+    That feature map is the trunk's last for `resnet50-cnn`, the largest before the head (10 x 10 at 160 px); the
+    last convolution's for `cnn`; the pixels for `logistic`, where weight times pixel, summed over the colours, is
+    the exact contribution of a place, and the contributions add up to the target less its bias.
+
+    Returns:
+        Scores (batch,) and evidence (batch, height, width) of the feature map, both float32. Evidence is signed: above
+        zero for the label, below zero against it.
+
+    Raises:
+        ValueError: as `cam` does.
+    """
+    if label not in LABELS:
+        raise ValueError(f"unknown label {label!r}: choose one of {', '.join(LABELS)}")
+    method = method_used(model, method)
+    # Gradient times feature is weight times pixel where all of the model is one linear layer.
+    strategy = hires_cam if method == EXACT else STRATEGIES[method]
+    size = model.config.image_size
+    if tuple(pixel_values.shape[1:]) != (3, size, size):
+        raise ValueError(f"pixel_values is {tuple(pixel_values.shape)}: this model takes (batch, 3, {size}, {size})")
+
+    # Softmax knows only the difference of the two logits. A map of a single logit would also show what
+    # raises both, and the maps of the two labels would not be opposed.
+    sign = 1 if label == "generated" else -1
+
+    def margin(logits: Tensor) -> Tensor:
+        return sign * (logits[:, 1] - logits[:, 0])
+
+    with torch.inference_mode(False), _evaluating(model):
+        with torch.no_grad():
+            features = _features(model, pixel_values)
+        with torch.enable_grad():
+            features.requires_grad_()
+            logits = _logits(model, features)
+            look = Look(features, margin(logits), lambda other: margin(_logits(model, other)))
+            found = strategy(look)
+    return logits.detach().softmax(1)[:, 1], found.detach().float()
+
+
+def _features(model: FakeFaceForImageClassification, pixel_values: Tensor) -> Tensor:
+    """The feature map that is explained, (batch, channels, height, width), a tensor of its own."""
+    base = model.fakeface
+    if model.config.architecture == "logistic":
+        return pixel_values.clone()
+    pixels = pixel_values.to(model.dtype)
+    return base.trunk(pixels)[-1] if model.config.architecture == "resnet50-cnn" else base.blocks[:-1](pixels)
+
+
+def _logits(model: FakeFaceForImageClassification, features: Tensor) -> Tensor:
+    """The model's calibrated logits (batch, 2) from that feature map on."""
+    blocks = model.fakeface.blocks
+    return model.classify((blocks[-1:] if model.config.architecture == "cnn" else blocks)(features))
+
+
+@contextmanager
+def _evaluating(model: nn.Module) -> Iterator[None]:
+    """Evaluation mode inside, each module's own mode again afterwards."""
+    training = [module for module in model.modules() if module.training]
+    model.eval()
+    try:
+        yield
+    finally:
+        for module in training:
+            module.training = True
+
+
+def place(
+    map: Tensor | np.ndarray, picture_size: tuple[int, int], box: tuple[float, float, float, float]
+) -> np.ndarray:
+    """Put a map of the square that the model saw onto the whole picture.
+
+    Args:
+        map: (size, size), from 0 to 1.
+        picture_size: width and height of the upright picture in pixels, as PIL's `size`.
+        box: the square as (left, top, right, bottom) in pixels of the picture, from the processor's `crop_box`.
+
+    Returns:
+        float32 array (height, width), zero outside the square.
+    """
+    array = np.asarray(map.cpu() if isinstance(map, Tensor) else map, dtype=np.float32)
+    width, height = picture_size
+    left, top, right, bottom = (round(edge) for edge in box)  # half a pixel is far below what a map resolves
+    square = Image.fromarray(array).resize((right - left, bottom - top), Image.Resampling.BILINEAR)
+    whole = np.zeros((height, width), np.float32)
+    whole[top:bottom, left:right] = np.asarray(square)
+    return whole
+
+
+def overlay(picture: Image.Image, map: np.ndarray, opacity: float = 0.5) -> Image.Image:
+    """Lay a map in colours over a picture.
+
+    Args:
+        picture: RGB.
+        map: (height, width) of the picture, from 0 to 1.
+        opacity: of the colour where the map is 1; elsewhere in proportion, so that the rest of the picture stays
+            readable. From 0 to 1.
+
+    Returns:
+        A new RGB picture of the same size.
+    """
+    levels = Image.fromarray(np.rint(np.clip(map, 0, 1) * 255).astype(np.uint8))
+    colours = levels.copy()
+    colours.putpalette(colour_table().tobytes())
+    return Image.composite(colours.convert("RGB"), picture, levels.point([round(opacity * i) for i in range(256)]))
+
+
+def colour_table() -> np.ndarray:
+    """RGB of the map values 0 to 1 in 256 steps: uint8 (256, 3), from dark to light."""
+    anchors = np.array(ANCHORS)
+    at = np.linspace(0, len(anchors) - 1, 256)
+    channels = [np.interp(at, range(len(anchors)), anchors[:, channel]) for channel in range(3)]
+    return np.rint(np.stack(channels, axis=1)).astype(np.uint8)
+
+
+__all__ = ["METHODS", "Explanation", "Look", "cam", "colour_table", "evidence", "method_used", "overlay", "place"]

@@ -1,0 +1,174 @@
+"""Open a model folder, or refuse it in words: what is checked before the weights of a stranger are trusted.
+
+Only JSON and safetensors are read. The code files in a folder serve processes that lack this package; here they
+never run.
+"""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from huggingface_hub import snapshot_download
+from huggingface_hub.errors import GatedRepoError, HFValidationError, RepositoryNotFoundError, RevisionNotFoundError
+from huggingface_hub.utils import validate_repo_id
+from PIL import Image
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+
+from .configuration_fakeface import LABELS, FakeFaceConfig
+from .image_processing_fakeface import FakeFaceImageProcessor
+from .modeling_fakeface import FakeFaceForImageClassification
+
+CONFIG, PROCESSOR, WEIGHTS = "config.json", "preprocessor_config.json", "model.safetensors"
+PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
+MOST_JSON = 2**20  # bytes; ours have about a thousand
+SHIPPED = Path("checkpoints", "fakeface-resnet50-cnn")
+
+
+class ModelFolderError(ValueError):
+    """A model folder cannot be used; the message names the folder or file and the cure."""
+
+
+def default_model() -> Path | str:
+    """The model to use when none is named: `FAKEFACE_MODEL` in the environment, else the one of the source checkout.
+
+    Raises:
+        ModelFolderError: there is neither.
+    """
+    if named := os.environ.get("FAKEFACE_MODEL"):
+        return named
+    shipped = Path(__file__).resolve().parents[1] / SHIPPED
+    if shipped.is_dir():
+        return shipped
+    raise ModelFolderError("no model named: pass a model folder or a Hub id, or set FAKEFACE_MODEL to one")
+
+
+def load_model_folder(
+    name: str, *, revision: str | None = None, dtype: torch.dtype = torch.float32
+) -> tuple[FakeFaceForImageClassification, FakeFaceImageProcessor]:
+    """Load the model and the image processor of a folder or a Hub repository.
+
+    Args:
+        name: path of a folder, or a Hub id such as `"someone/fakeface-resnet50-cnn"`; a folder goes first.
+        revision: branch, tag or commit of a Hub repository.
+        dtype: floating point type of the weights, whatever the file stores. BatchNorm stays float32.
+
+    Raises:
+        ModelFolderError: it cannot be used.
+    """
+    folder = _find(name, revision)
+    config = _load_config(folder, name)
+    processor = _load_processor(folder, name, config)
+    state = _load_weights(folder, name, config)
+    # Given the tensors and no path, transformers looks for nothing else in the folder, such as adapters.
+    model = FakeFaceForImageClassification.from_pretrained(None, config=config, state_dict=state, dtype=dtype)
+    return model, processor
+
+
+def _find(name: str, revision: str | None) -> Path:
+    """The folder on disk; of a Hub repository a snapshot in the cache that has no code files."""
+    if os.path.isdir(name):
+        return Path(name)
+    if os.path.exists(name):
+        raise ModelFolderError(f"{name}: a file, not a model folder; pass the folder that holds {CONFIG}")
+    try:
+        validate_repo_id(name)
+        return Path(snapshot_download(name, revision=revision, allow_patterns=[CONFIG, PROCESSOR, WEIGHTS]))
+    except HFValidationError:
+        raise ModelFolderError(f"{name}: no such folder; check the path") from None
+    except GatedRepoError:
+        cure = f"accept its terms at huggingface.co/{name}, then log in with `hf auth login`"
+        raise ModelFolderError(f"{name}: this Hub repository is gated; {cure}") from None
+    except RepositoryNotFoundError:
+        cure = "check the spelling; if it is private, log in with `hf auth login`"
+        raise ModelFolderError(f"{name}: no such folder, and no such Hub repository; {cure}") from None
+    except RevisionNotFoundError:
+        raise ModelFolderError(f"{name}: the Hub repository has no revision {revision!r}; check its tags") from None
+    except Exception as error:  # every other failure of the network, of several libraries
+        cure = "check the path, or the connection if this is a Hub id"
+        raise ModelFolderError(f"{name}: no such folder, and the Hub did not give it; {cure}") from error
+
+
+def _read_json(folder: Path, name: str, file: str) -> dict[str, Any]:
+    path = folder / file
+    try:
+        if path.stat().st_size > MOST_JSON:
+            raise ValueError("far too large")
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ModelFolderError(f"{name}: {file} is missing; this is no complete model folder") from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise ModelFolderError(f"{name}/{file}: cannot be read ({error}); fetch the folder again") from error
+    if not isinstance(content, dict):
+        raise ModelFolderError(f"{name}/{file}: holds no JSON object; fetch the folder again")
+    return content
+
+
+def _load_config(folder: Path, name: str) -> FakeFaceConfig:
+    content = _read_json(folder, name, CONFIG)
+    if content.get("model_type") != FakeFaceConfig.model_type:
+        kind = f'"model_type" is {json.dumps(content.get("model_type"))}, not "{FakeFaceConfig.model_type}"'
+        raise ModelFolderError(f"{name}/{CONFIG}: {kind}; pass the folder of a fakeface model")
+    # Of transformers' own fields only the labels: others can name quantisers, or kernels on the Hub, which are code.
+    fields = (FakeFaceConfig.__annotations__.keys() | {"id2label", "label2id"}) - {"auto_map"}
+    try:
+        config = FakeFaceConfig(**{key: content[key] for key in fields & content.keys()})
+    except Exception as error:  # a stranger's values fail in many places of transformers, each with its own type
+        # Validation errors of huggingface_hub wrap the one with the words.
+        raise ModelFolderError(f"{name}/{CONFIG}: {error.__cause__ or error}") from error
+    if config.id2label != dict(enumerate(LABELS)):
+        labels = "labels must be 0 real and 1 generated"
+        raise ModelFolderError(f"{name}/{CONFIG}: {labels}, not {config.id2label}; train it with these")
+    return config
+
+
+def _load_processor(folder: Path, name: str, config: FakeFaceConfig) -> FakeFaceImageProcessor:
+    content = _read_json(folder, name, PROCESSOR)
+    fields = {"size", "crop_fraction", "image_mean", "image_std"}
+    cure = "use the file saved with this model"
+    try:
+        processor = FakeFaceImageProcessor(**{key: content[key] for key in fields & content.keys()})
+        if processor.size != config.image_size:  # looked at before a picture is made of that size
+            raise ValueError(f"size is {processor.size}, but the model takes {config.image_size}")
+        sample = processor.to_array(Image.new("RGB", (64, 64), "grey"))
+        if sample.shape[0] != 3 or not np.isfinite(sample).all():
+            raise ValueError("image_mean and image_std take three numbers each, image_std other than 0")
+    except Exception as error:  # as above
+        raise ModelFolderError(f"{name}/{PROCESSOR}: {error}; {cure}") from error
+    return processor
+
+
+def _load_weights(folder: Path, name: str, config: FakeFaceConfig) -> dict[str, torch.Tensor]:
+    """The tensors of the file, which are those of the model by name and shape, none missing and none left over.
+
+    Transformers would fill up what is missing at random, and only warn. The model to compare with is made on the meta
+    device, so that a config that asks for more memory than there is fails before any is taken.
+    """
+    if not (folder / WEIGHTS).is_file():
+        pickled = sorted(path.name for pattern in PICKLED for path in folder.glob(pattern))
+        reason = f"{pickled[0]} could run code when opened, so it is not; " if pickled else ""
+        raise ModelFolderError(f"{name}: {WEIGHTS} is missing; {reason}get the weights as safetensors")
+    try:
+        state = load_file(folder / WEIGHTS)
+    except (SafetensorError, OSError) as error:
+        raise ModelFolderError(f"{name}/{WEIGHTS}: broken or cut off ({error}); fetch it again") from error
+    with torch.device("meta"):
+        needed = FakeFaceForImageClassification(config).state_dict()
+    problems = [f"{tensor} is missing" for tensor in needed.keys() - state.keys()]
+    problems += [f"{tensor} is not of this model" for tensor in state.keys() - needed.keys()]
+    problems += [
+        f"{tensor} is {tuple(state[tensor].shape)}, the model's is {tuple(needed[tensor].shape)}"
+        for tensor in needed.keys() & state.keys()
+        if state[tensor].shape != needed[tensor].shape
+    ]
+    if problems:
+        several = "" if len(problems) <= 3 else f" and {len(problems) - 3} more"
+        listed = ", ".join(sorted(problems)[:3]) + several
+        raise ModelFolderError(f"{name}/{WEIGHTS}: {listed}; fetch the folder again, or match {CONFIG} to it")
+    return state
+
+
+__all__ = ["ModelFolderError", "default_model", "load_model_folder"]

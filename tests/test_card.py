@@ -1,0 +1,102 @@
+"""The model card and the README's figures."""
+
+import json
+import re
+
+import pytest
+from huggingface_hub import ModelCard
+
+from fakeface.card import CardError, architectures_table, fill_readme, read_report, write_card
+from fakeface.evaluation import weights_sha256
+
+
+def row(split, view, auc):
+    return {
+        "split": split, "view": view, "n_real": 200, "n_generated": 100,
+        "auc": auc, "auc_interval": [auc - 0.01, auc + 0.01],
+        "tpr_at_fpr_0.01": 0.5, "tpr_at_fpr_0.01_interval": [0.4, 0.6],
+        "fpr_n": 200, "fpr": 0.01, "fpr_interval": [0.0, 0.03],
+        "miss_rate_n": 100, "miss_rate": 0.05, "miss_rate_interval": [0.02, 0.1],
+        "uncertain": 0.1, "ece": 0.02,
+    }  # fmt: skip
+
+
+@pytest.fixture
+def report():
+    overall = [row(split, view, 0.9) for split in ("validation", "test", "unseen") for view in ("clean", "delivered")]
+    return {
+        "command": "fakeface evaluate here --data there",
+        "weights_sha256": "ab" * 32,
+        "architecture": "resnet50-cnn",
+        "operating_point": {"threshold_generated": 0.81, "threshold_real": 0.2, "target_fpr": 0.01},
+        "data": {name: {"pictures": 300, "fingerprint": "f"} for name in ("train", "validation", "test", "unseen")},
+        "overall": overall,
+        "generators": [{**made, "generator": "stylegan2"} for made in overall],
+        "real_sources": [{**made, "source": "phone"} for made in overall if made["split"] == "unseen"],
+        "kept_out": [{**made, "source": "ffhq"} for made in overall if made["split"] == "test"],
+    }
+
+
+def test_a_card_states_the_report_and_metadata_the_hub_reads(report, tmp_path):
+    (tmp_path / "model.safetensors").write_bytes(b"weights")
+    report["weights_sha256"] = weights_sha256(tmp_path)
+    (tmp_path / "evaluation.json").write_text(json.dumps(report))
+    write_card(tmp_path)
+    card = ModelCard.load(tmp_path / "README.md")
+    assert card.data.license == "apache-2.0"
+    assert card.data.pipeline_tag == "image-classification"
+    assert {result.dataset_name for result in card.data.eval_results} >= {"test, clean", "unseen sources, delivered"}
+    assert "| test, clean | 200 + 100 | 0.900 (0.890–0.910) |" in card.text
+    assert "of 100 photographs like those of the validation set about 1 is" in card.text
+    assert "Measured by `fakeface evaluate here --data there`" in card.text
+    assert "{{" not in card.text
+
+
+def test_a_report_of_other_weights_makes_no_card(report, tmp_path):
+    (tmp_path / "model.safetensors").write_bytes(b"other weights")
+    (tmp_path / "evaluation.json").write_text(json.dumps(report))
+    with pytest.raises(CardError, match="measured on other weights"):
+        write_card(tmp_path)
+    assert not (tmp_path / "README.md").exists()
+
+
+def test_only_the_text_between_the_figure_comments_changes(report, tmp_path):
+    readme = tmp_path / "README.md"
+    readme.write_text("before\n<!-- figures: made -->\nold\n<!-- end of figures -->\nafter\n")
+    fill_readme(readme, report, [])
+    text = readme.read_text()
+    assert text.startswith("before\n<!-- figures: made -->\n")
+    assert text.endswith("<!-- end of figures -->\nafter\n")
+    assert "old" not in text
+    assert architectures_table([report]) in text
+    fill_readme(readme, report, [])
+    assert readme.read_text() == text
+
+
+def test_a_readme_without_a_place_for_figures_is_left_alone(report, tmp_path):
+    readme = tmp_path / "README.md"
+    readme.write_text("no place\n")
+    with pytest.raises(CardError, match="has no"):
+        fill_readme(readme, report, [])
+    assert readme.read_text() == "no place\n"
+
+
+def test_what_is_no_report_is_named(tmp_path):
+    (tmp_path / "evaluation.json").write_text("[]")
+    with pytest.raises(CardError, match=r"evaluation\.json: not an evaluation report"):
+        read_report(tmp_path / "evaluation.json")
+
+
+def test_figures_of_readme_and_card_belong_to_the_shipped_weights(repo):
+    folder = repo / "checkpoints" / "fakeface-resnet50-cnn"
+    report = read_report(folder / "evaluation.json")
+    assert report["weights_sha256"] == weights_sha256(folder)
+    card = (folder / "README.md").read_text()
+    assert report["weights_sha256"][:16] in card
+    others = [read_report(repo / "benchmarks" / f"evaluation-{name}.json") for name in ("cnn", "logistic")]
+    assert architectures_table([report, *others]) in (repo / "README.md").read_text()
+    # Every AUC in the card stands in the report.
+    known = {f"{made['auc']:.3f}" for made in (*report["overall"], *report["generators"]) if made["auc"] is not None}
+    assert set(re.findall(r"\| (0\.\d{3}|1\.000) \(", card)) <= known | {
+        f"{made['tpr_at_fpr_0.01']:.3f}" for made in report["overall"] if made["tpr_at_fpr_0.01"] is not None
+    }

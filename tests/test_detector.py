@@ -1,0 +1,217 @@
+"""Scores, verdicts and refusals of the detector, with a tiny model of random weights."""
+
+import json
+import math
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from tiny import picture, tiny_folder, tiny_model
+
+from fakeface.configuration_fakeface import FakeFaceConfig
+from fakeface.detector import CENTRE_JUDGED, NOT_CALIBRATED, Detector, Result, pick_device, verdict
+from fakeface.image_processing_fakeface import FakeFaceImageProcessor
+from fakeface.images import PictureError
+from fakeface.model_folder import ModelFolderError
+
+
+@pytest.fixture(scope="module")
+def detector(tmp_path_factory: pytest.TempPathFactory) -> Detector:
+    return Detector.from_pretrained(tiny_folder(tmp_path_factory.mktemp("model") / "tiny"), device="cpu")
+
+
+def calibrated(**numbers: float) -> Detector:
+    """A tiny detector with thresholds; its bias sets its score of every picture to about `score`."""
+    score = numbers.pop("score")
+    model = tiny_model("logistic", target_fpr=0.01, bias=math.log(score / (1 - score)), **numbers)
+    torch.nn.init.zeros_(model.classifier.out.weight)
+    return Detector(model, FakeFaceImageProcessor(size=32))
+
+
+def test_the_score_is_the_models_softmax(detector: Detector):
+    pixel_values = detector.processor(picture(), return_tensors="pt")["pixel_values"]
+    with torch.no_grad():
+        expected = detector.model(pixel_values).logits.softmax(1)[0, 1].item()
+    assert detector(picture()).score == pytest.approx(expected, abs=1e-6)
+
+
+def test_pictures_get_different_scores(detector: Detector):
+    assert len({round(result.score or 0, 3) for result in detector([picture(seed=seed) for seed in range(5)])}) == 5
+
+
+def test_every_kind_of_picture_gets_the_same_score(detector: Detector, tmp_path: Path):
+    path = tmp_path / "a.png"
+    picture().save(path)
+    kinds = [str(path), path, path.read_bytes(), picture(), np.asarray(picture()), {"bytes": None, "path": str(path)}]
+    results = detector(kinds)
+    assert [result.error for result in results] == [None] * 6
+    assert [result.score for result in results] == pytest.approx([detector(picture()).score] * 6, abs=1e-6)
+    assert [result.picture for result in results] == [
+        str(path), str(path), "picture 3", "picture 4", "picture 5", str(path)
+    ]  # fmt: skip
+
+
+def test_a_picture_is_judged_upright(detector: Detector, tmp_path: Path):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # "turn me a quarter to the right"
+    picture().transpose(Image.Transpose.ROTATE_90).save(tmp_path / "turned.png", exif=exif)
+    assert detector(tmp_path / "turned.png").score == pytest.approx(detector(picture()).score, abs=1e-6)
+
+
+def test_a_list_keeps_its_order_and_names_what_is_refused(detector: Detector, tmp_path: Path):
+    (tmp_path / "text.jpg").write_text("no picture")
+    results = detector([picture(), tmp_path / "text.jpg", picture(seed=1), tmp_path / "none.jpg", b""], batch_size=2)
+    assert [result.score is None for result in results] == [False, True, False, True, True]
+    assert [result.verdict is None for result in results] == [False, True, False, True, True]
+    assert [result.picture for result in results] == [
+        "picture 1", str(tmp_path / "text.jpg"), "picture 3", str(tmp_path / "none.jpg"), "picture 5"
+    ]  # fmt: skip
+    assert results[0].score == pytest.approx(detector(picture()).score, abs=1e-6)
+    assert results[3].error == f"{tmp_path / 'none.jpg'}: no such file; check the path"
+    assert (results[4].error or "").startswith("picture 5: ")
+
+
+def test_one_refused_picture_raises(detector: Detector):
+    with pytest.raises(PictureError, match=r"none\.jpg: no such file"):
+        detector("none.jpg")
+
+
+def test_no_pictures_give_no_results(detector: Detector):
+    assert detector([]) == []
+
+
+def test_the_batch_size_does_not_change_scores(detector: Detector):
+    pictures = [picture(seed=seed) for seed in range(5)]
+    one_by_one = [result.score for result in detector(pictures, batch_size=1)]
+    assert [result.score for result in detector(pictures, batch_size=3)] == pytest.approx(one_by_one, abs=1e-6)
+
+
+def test_a_stream_takes_one_batch_at_a_time(detector: Detector):
+    taken = []
+
+    def endless() -> Iterator[Image.Image]:
+        while True:
+            taken.append(len(taken) + 1)
+            yield picture()
+
+    stream = detector.stream(endless(), batch_size=2)
+    assert [next(stream).picture for _ in range(3)] == ["picture 1", "picture 2", "picture 3"]
+    assert taken == [1, 2, 3, 4]
+
+
+def test_a_batch_of_none_is_refused(detector: Detector):
+    with pytest.raises(ValueError, match="batch_size is 0: it takes a number from 1"):
+        detector([picture()], batch_size=0)
+
+
+@pytest.mark.parametrize(
+    ("score", "expected"),
+    [(0.0, "real"), (0.2, "real"), (0.21, "uncertain"), (0.79, "uncertain"), (0.8, "generated"), (1.0, "generated")],
+)
+def test_the_verdict_is_read_at_the_thresholds(score: float, expected: str):
+    assert verdict(score, FakeFaceConfig(threshold_real=0.2, threshold_generated=0.8)) == expected
+
+
+def test_equal_thresholds_leave_nothing_uncertain():
+    config = FakeFaceConfig(threshold_real=0.5, threshold_generated=0.5)
+    assert [verdict(score, config) for score in (0.4999, 0.5, 0.5001)] == ["real", "generated", "generated"]
+
+
+def test_a_clear_verdict_says_what_was_judged():
+    result = calibrated(score=0.9, threshold_real=0.2, threshold_generated=0.8)(picture())
+    assert (result.verdict, result.reasons) == ("generated", (CENTRE_JUDGED,))
+
+
+def test_an_uncertain_verdict_says_why():
+    result = calibrated(score=0.5, threshold_real=0.2, threshold_generated=0.8)(picture())
+    assert result.verdict == "uncertain"
+    assert result.reasons[1:] == ("the score lies between the thresholds 0.2 and 0.8: too close to call",)
+
+
+@pytest.mark.parametrize(("size", "expected"), [((64, 64), "generated"), ((63, 200), "uncertain")])
+def test_a_tiny_picture_is_uncertain(size: tuple[int, int], expected: str):
+    result = calibrated(score=0.9)(Image.new("RGB", size))
+    assert (result.score, result.verdict) == (pytest.approx(0.9), expected)
+    too_small = "the picture is 63 x 200 pixels: under 64 is too small to tell"
+    assert (too_small in result.reasons) == (expected == "uncertain")
+
+
+def test_an_uncalibrated_model_says_so(detector: Detector):
+    assert NOT_CALIBRATED in detector(picture()).reasons
+
+
+def test_a_result_is_json_ready():
+    result = Result("a.jpg", 0.25, "real", ("because",))
+    assert json.loads(json.dumps(result.to_dict())) == {
+        "picture": "a.jpg", "score": 0.25, "verdict": "real", "reasons": ["because"], "error": None
+    }  # fmt: skip
+
+
+def test_weights_that_give_no_number_are_refused_not_judged(tmp_path: Path):
+    model = tiny_model()
+    torch.nn.init.constant_(model.classifier.out.bias, math.nan)
+    broken = Detector(model, FakeFaceImageProcessor(size=32), name="models/broken")
+    with pytest.raises(ModelFolderError, match="models/broken: its weights give no number as score; fetch it again"):
+        broken(picture())
+    with pytest.raises(ModelFolderError, match="models/broken"):
+        broken([picture()])
+    with pytest.raises(ModelFolderError, match="models/broken"):
+        broken.explain(picture())
+
+
+def test_a_model_in_training_mode_is_switched_to_evaluation():
+    model = tiny_model("resnet50-cnn").train()
+    judge = Detector(model, FakeFaceImageProcessor(size=32))
+    assert judge(picture()).score == judge(picture()).score  # dropout and BatchNorm would change it
+    assert not model.training
+
+
+def test_bfloat16_keeps_batch_norm_in_float32(tmp_path: Path):
+    judge = Detector.from_pretrained(tiny_folder(tmp_path, "resnet50-cnn"), device="cpu", dtype="bfloat16")
+    kinds = {name: value.dtype for name, value in judge.model.state_dict().items() if value.is_floating_point()}
+    assert kinds["fakeface.trunk.conv1.weight"] == torch.bfloat16
+    assert kinds["fakeface.trunk.bn1.running_var"] == kinds["classifier.norm1.weight"] == torch.float32
+    assert judge(picture()).score == pytest.approx(
+        Detector.from_pretrained(tmp_path, device="cpu")(picture()).score, abs=0.05
+    )
+
+
+def test_the_environment_names_the_default_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("FAKEFACE_MODEL", str(tiny_folder(tmp_path / "mine", "logistic")))
+    assert Detector.from_pretrained().config.architecture == "logistic"
+
+
+@pytest.mark.parametrize("name", ["tpu", "not a device", "cuda:99"])
+def test_a_device_that_is_not_here_is_refused(name: str):
+    with pytest.raises(ValueError, match=f"no device '{name}' here: use .*cpu"):
+        pick_device(name)
+
+
+def test_the_device_is_a_gpu_where_there_is_one():
+    assert pick_device().type == ("cuda" if torch.cuda.is_available() else pick_device("cpu").type)
+
+
+@pytest.mark.parametrize("name", ["float33", "int8", "nn"])
+def test_a_type_that_weights_cannot_have_is_refused(name: str, tmp_path: Path):
+    with pytest.raises(ValueError, match=f"dtype is '{name}': it takes float32, bfloat16 or float16"):
+        Detector.from_pretrained(tmp_path, dtype=name)
+
+
+def test_an_explanation_carries_the_result_and_a_map_of_the_whole_picture(detector: Detector, tmp_path: Path):
+    path = tmp_path / "wide.png"
+    picture(128, 64).save(path)
+    explanation = detector.explain(path)
+    assert explanation.result.score == pytest.approx(detector(path).score, abs=1e-6)
+    assert (explanation.result.picture, explanation.result.verdict) == (str(path), detector(path).verdict)
+    assert (explanation.picture.size, explanation.map.shape) == ((128, 64), (64, 128))
+    assert (explanation.label, explanation.method) == ("generated", "grad-cam")
+    assert not explanation.map[:, :32].any()  # the model sees the centre square only
+    assert not explanation.map[:, 96:].any()
+
+
+def test_an_explanation_of_a_refused_picture_raises(detector: Detector):
+    with pytest.raises(PictureError, match=r"none\.jpg: no such file"):
+        detector.explain("none.jpg")
