@@ -43,7 +43,7 @@ from fakeface.hub import save_model_folder
 from fakeface.image_processing_fakeface import FakeFaceImageProcessor
 from fakeface.metrics import DetectionMetric
 from fakeface.modeling_fakeface import FakeFaceForImageClassification
-from fakeface.recipe import Recipe, RecipeError, parse_recipe
+from fakeface.recipe import TRAINING_RECORD, Recipe, RecipeError, parse_recipe
 from fakeface.trunk import TrunkError, load_trunk
 
 PACKAGES = ("fakeface", "torch", "timm", "transformers", "datasets", "accelerate", "evaluate", "pillow", "numpy")
@@ -372,6 +372,7 @@ def finish(
         except ValueError as error:
             accelerator.print(f"the model stays uncalibrated: {error}")
         folder = save_model_folder(run / "model", unwrap(accelerator, prepared), processor, half=recipe.half)
+        shutil.copy(run / "run.json", folder / TRAINING_RECORD)
         options = {"how": recipe.augmentation_settings(), "seed": recipe.seed, "workers": recipe.workers}
         scores, report = evaluate_folder(folder, splits, shlex.join(sys.argv), **options)
         write_report(run, scores, report)

@@ -108,19 +108,19 @@ def evaluate(
     model: Annotated[Path, typer.Argument(help="A model folder.")],
     data: Annotated[list[str], typer.Option(help="Parquet files, an image folder or a Hub dataset; repeatable.")],
     out: Annotated[Path | None, typer.Option(help="Folder for the report; by default the model folder.")] = None,
-    recipe: Annotated[Path | None, typer.Option(help="Recipe that says how the data are split.")] = None,
+    recipe: Annotated[Path | None, typer.Option(help="Recipe to split the data by; by default the model's own.")] = None,
 ) -> None:
     """Measure a model folder on the validation, test and unseen pictures of a dataset, clean and delivered.
 
-    Splits as train.py does with the same data and recipe, so that no training picture is among them. Writes
+    Splits the data as the model's training did, so that no training picture is among them. Writes
     scores.csv, evaluation.json and evaluation.md, and prints the tables.
     """
     with _clear_refusals():
         from .data.loading import open_dataset, prepare_splits
         from .evaluation import evaluate_folder, markdown, write_report
-        from .recipe import build_recipe, read_recipe
+        from .recipe import build_recipe, read_recipe, recipe_of
 
-        settings = build_recipe({**(read_recipe(recipe) if recipe else {}), "data": data})
+        settings = build_recipe({**(read_recipe(recipe) if recipe else recipe_of(model)), "data": data})
         splits, refused = prepare_splits(open_dataset(settings.data), **settings.split_options())
         for message in refused:
             _complain(message)

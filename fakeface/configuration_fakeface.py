@@ -85,14 +85,15 @@ class FakeFaceConfig(PreTrainedConfig):
                 f"image_size is {self.image_size}: {self.architecture} takes a multiple of {self.downsampling}, "
                 "up to 1024"
             )
+        conv_widths, fc_widths = self.conv_widths or [], self.fc_widths or []
         blocks = len(DEFAULT_CONV_WIDTHS[self.architecture])
-        if len(self.conv_widths) != blocks:
-            raise ValueError(f"conv_widths has {len(self.conv_widths)} numbers: {self.architecture} takes {blocks}")
-        if self.architecture == "logistic" and self.fc_widths:
+        if len(conv_widths) != blocks:
+            raise ValueError(f"conv_widths has {len(conv_widths)} numbers: {self.architecture} takes {blocks}")
+        if self.architecture == "logistic" and fc_widths:
             raise ValueError("fc_widths is set: logistic has no hidden layer")
-        if self.architecture == "resnet50-cnn" and not self.fc_widths:
+        if self.architecture == "resnet50-cnn" and not fc_widths:
             raise ValueError("fc_widths is empty: resnet50-cnn takes at least one hidden layer")
-        if not all(0 < width <= 8192 for width in (*self.conv_widths, *self.fc_widths)):
+        if not all(0 < width <= 8192 for width in (*conv_widths, *fc_widths)):
             raise ValueError("conv_widths and fc_widths take numbers from 1 to 8192")
         if not 0 <= self.dropout < 1:
             raise ValueError(f"dropout is {self.dropout}: it takes a number from 0 up to, not including, 1")

@@ -12,7 +12,7 @@ import os
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from itertools import islice
-from typing import Any, overload
+from typing import Any, cast, overload
 
 import torch
 
@@ -104,7 +104,7 @@ class Detector:
     @property
     def config(self) -> FakeFaceConfig:
         """The model's config: architecture, calibration and thresholds."""
-        return self.model.config
+        return cast(FakeFaceConfig, self.model.config)
 
     @overload
     def __call__(self, pictures: list[Any] | tuple[Any, ...], *, batch_size: int = 16) -> list[Result]: ...

@@ -50,7 +50,7 @@ class FakeFaceImageProcessor(BaseImageProcessor):
         # `box` lets Pillow cut at sub-pixel positions; BICUBIC antialiases when it shrinks.
         square = picture.resize((self.size, self.size), Image.Resampling.BICUBIC, box=box)
         pixels = np.asarray(square, dtype=np.float32) / 255
-        pixels = (pixels - np.float32(self.image_mean)) / np.float32(self.image_std)
+        pixels = (pixels - np.asarray(self.image_mean, np.float32)) / np.asarray(self.image_std, np.float32)
         return np.ascontiguousarray(pixels.transpose(2, 0, 1))
 
     def preprocess(self, images, return_tensors=None, **kwargs) -> BatchFeature:
@@ -64,7 +64,7 @@ class FakeFaceImageProcessor(BaseImageProcessor):
         Returns:
             `BatchFeature` with `pixel_values` (batch, 3, size, size), float32.
         """
-        arrays = [self.to_array(to_pil(image)) for image in make_flat_list_of_images(images)]
+        arrays = [self.to_array(to_pil(image)) for image in make_flat_list_of_images(images)]  # type: ignore[union-attr]
         return BatchFeature({"pixel_values": arrays}, tensor_type=return_tensors)
 
 

@@ -133,7 +133,8 @@ def _load_processor(folder: Path, name: str, config: FakeFaceConfig) -> FakeFace
         processor = FakeFaceImageProcessor(**{key: content[key] for key in fields & content.keys()})
         if processor.size != config.image_size:  # looked at before a picture is made of that size
             raise ValueError(f"size is {processor.size}, but the model takes {config.image_size}")
-        sample = processor.to_array(Image.new("RGB", (64, 64), "grey"))
+        with np.errstate(divide="ignore", invalid="ignore"):  # the result is looked at instead
+            sample = processor.to_array(Image.new("RGB", (64, 64), "grey"))
         if sample.shape[0] != 3 or not np.isfinite(sample).all():
             raise ValueError("image_mean and image_std take three numbers each, image_std other than 0")
     except Exception as error:  # as above

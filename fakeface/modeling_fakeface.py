@@ -42,7 +42,7 @@ class FakeFacePreTrainedModel(PreTrainedModel):
     config_class = FakeFaceConfig
     base_model_prefix = "fakeface"
     main_input_name = "pixel_values"
-    input_modalities = ("image",)
+    input_modalities = ("image",)  # type: ignore[assignment]
     _no_split_modules = ["FakeFaceModel"]
     # 16-bit running statistics overflow or lose digits; weights of BatchNorm are few.
     _keep_in_fp32_modules_strict = ["bn1", "bn2", "bn3", "downsample.1", "norm"]
@@ -60,9 +60,9 @@ class FakeFacePreTrainedModel(PreTrainedModel):
         elif isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
             init.ones_(module.weight)
             init.zeros_(module.bias)
-            init.zeros_(module.running_mean)
-            init.ones_(module.running_var)
-            init.zeros_(module.num_batches_tracked)
+            init.zeros_(module.running_mean)  # type: ignore[arg-type]
+            init.ones_(module.running_var)  # type: ignore[arg-type]
+            init.zeros_(module.num_batches_tracked)  # type: ignore[arg-type]
 
 
 class FakeFaceModel(FakeFacePreTrainedModel):
@@ -70,7 +70,7 @@ class FakeFaceModel(FakeFacePreTrainedModel):
 
     def __init__(self, config: FakeFaceConfig):
         super().__init__(config)
-        widths = list(config.conv_widths)
+        widths = list(config.conv_widths or [])
         if config.architecture == "logistic":
             self.blocks = nn.Sequential()
         elif config.architecture == "cnn":
@@ -142,7 +142,7 @@ class FakeFaceForImageClassification(FakeFacePreTrainedModel):
             layers[f"relu{i}"] = nn.ReLU(inplace=True)
             layers[f"dropout{i}"] = nn.Dropout(self.config.dropout)
             features = width
-        layers["out"] = nn.Linear(features, self.num_labels)
+        layers["out"] = nn.Linear(features, self.num_labels)  # type: ignore[arg-type]
         return nn.Sequential(layers)
 
     def classify(self, feature_map: Tensor) -> Tensor:

@@ -4,9 +4,10 @@ import argparse
 import contextlib
 import dataclasses
 import difflib
+import json
 import types
 import typing
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,9 @@ from typing import Any
 import yaml
 
 from .data.augment import Augmentation
+
+
+TRAINING_RECORD = "training.json"  # in a model folder: the `run.json` of the run that made it
 
 
 class RecipeError(ValueError):
@@ -120,12 +124,23 @@ def parse_recipe(arguments: list[str] | None = None, description: str | None = N
     found, unknown = parser.parse_known_args(arguments)
     given = vars(found)
     if unknown:
-        options = ["--" + name.replace("_", "-") for name in given]
-        raise _unknown("argument", unknown[0].partition("=")[0], options)
+        flags = ["--" + name.replace("_", "-") for name in given]
+        raise _unknown("argument", unknown[0].partition("=")[0], flags)
     path = given.pop("recipe")
     values = read_recipe(path) if path else {}
     values.update({key: value for key, value in given.items() if value is not None})
     return build_recipe(values)
+
+
+def recipe_of(model: Path) -> dict[str, Any]:
+    """The keys and values a model folder was trained with; empty where it does not tell. Raises RecipeError."""
+    record = model / TRAINING_RECORD
+    try:
+        return json.loads(record.read_text(encoding="utf-8"))["recipe"]
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise RecipeError(f"{record}: not a training record ({error!r}); name the recipe with --recipe") from error
 
 
 def read_recipe(path: Path) -> dict[str, Any]:
@@ -146,7 +161,7 @@ def build_recipe(values: dict[str, Any]) -> Recipe:
     return Recipe(**{key: _convert(key, value, Recipe.__annotations__[key]) for key, value in values.items()})
 
 
-def _refuse_unknown(values: dict[str, Any], known: Collection[str], where: str) -> None:
+def _refuse_unknown(values: Iterable[Any], known: Collection[str], where: str) -> None:
     for key in values:
         if key not in known:
             raise _unknown(f"{where} key", key, known)

@@ -16,8 +16,20 @@ import pytest
 from PIL import Image, ImageFilter
 
 # `--cpu --num_processes 2` silently runs one process; this starts two gloo ranks, and the test asserts that it did.
-TWO_RANKS = "-m accelerate.commands.launch --multi_gpu --num_processes 2 --num_machines 1 --mixed_precision no".split()
-TINY = "--architecture cnn --image-size 16 --crop-fraction 1 --batch-size 8 --workers 1 --learning-rate 0.01".split()
+TWO_RANKS = ["-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2", "--num_machines", "1"]
+TWO_RANKS += ["--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", "0"]
+TINY = ["--architecture", "cnn", "--image-size", "16", "--crop-fraction", "1", "--batch-size", "8", "--workers", "1"]
+TINY += ["--learning-rate", "0.01"]
+# Several mistakes to a process: importing torch takes longer than refusing them.
+TRY_ALL = """
+import sys, train
+for words in {!r}:
+    sys.argv[1:] = words
+    try:
+        train.main()
+    except SystemExit as end:
+        print(end)
+"""
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +51,7 @@ def pictures(tmp_path_factory) -> Path:
 
 
 def command(repo: Path, *arguments: object, ranks: int = 1) -> tuple[list[str], dict[str, str]]:
-    launcher = [] if ranks == 1 else [*TWO_RANKS, "--main_process_port", "0", "--dynamo_backend", "no"]
+    launcher = [] if ranks == 1 else TWO_RANKS
     environment = {**os.environ, "ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"}
     return [sys.executable, *launcher, str(repo / "train.py"), *map(str, arguments)], environment
 
@@ -121,11 +133,10 @@ def test_mistakes_get_one_line_and_leave_runs_alone(repo, pictures, tmp_path):
         ("--data", pictures, "--hold-out", "midjourney"): "hold_out names ['midjourney']",
         ("--data", pictures, "--trunk-weights", "weights.pth", "--architecture", "resnet50-cnn"): ".safetensors",
     }
-    script = "import sys, train\nfor words in {!r}:\n    sys.argv[1:] = words\n    try: train.main()\n    except SystemExit as end: print(end)\n"
     words = [[*TINY, "--output", str(tmp_path / "never"), *map(str, case)] for case in cases]
     words[-1] += ["--image-size", "32"]
     done = subprocess.run(
-        [sys.executable, "-c", script.format(words)],
+        [sys.executable, "-c", TRY_ALL.format(words)],
         env={**os.environ, "PYTHONPATH": str(repo), "ACCELERATE_USE_CPU": "true"},
         capture_output=True,
         text=True,

@@ -158,7 +158,9 @@ def prepare_splits(
     hold_out = hold_out or []
     if unknown := unknown_names(hold_out, dataset.unique("source"), dataset.unique("generator")):
         raise DataError(f"hold_out names {unknown}, which is neither a source nor a generator of this data")
-    examined = dataset.map(examine, with_indices=True, num_proc=workers if workers > 1 else None, desc="Checking pictures")
+    examined = dataset.map(
+        examine, with_indices=True, num_proc=workers if workers > 1 else None, desc="Checking pictures"
+    )
     refused = [message for message in examined["refused"] if message]
     good = [i for i, message in enumerate(examined["refused"]) if not message]
     dataset = examined.select(good).remove_columns("refused")
