@@ -27,7 +27,7 @@ def calibrated(**numbers: float) -> Detector:
     """A tiny detector with thresholds; its bias sets its score of every picture to about `score`."""
     score = numbers.pop("score")
     model = tiny_model("logistic", target_fpr=0.01, bias=math.log(score / (1 - score)), **numbers)
-    torch.nn.init.zeros_(model.classifier.out.weight)
+    torch.nn.init.zeros_(model.get_parameter("classifier.out.weight"))
     return Detector(model, FakeFaceImageProcessor(size=32))
 
 
@@ -152,7 +152,7 @@ def test_a_result_is_json_ready():
 
 def test_weights_that_give_no_number_are_refused_not_judged(tmp_path: Path):
     model = tiny_model()
-    torch.nn.init.constant_(model.classifier.out.bias, math.nan)
+    torch.nn.init.constant_(model.get_parameter("classifier.out.bias"), math.nan)
     broken = Detector(model, FakeFaceImageProcessor(size=32), name="models/broken")
     with pytest.raises(ModelFolderError, match="models/broken: its weights give no number as score; fetch it again"):
         broken(picture())
@@ -191,7 +191,8 @@ def test_a_device_that_is_not_here_is_refused(name: str):
 
 
 def test_the_device_is_a_gpu_where_there_is_one():
-    assert pick_device().type == ("cuda" if torch.cuda.is_available() else pick_device("cpu").type)
+    gpu = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else None
+    assert pick_device().type == (gpu or "cpu")
 
 
 @pytest.mark.parametrize("name", ["float33", "int8", "nn"])

@@ -24,7 +24,9 @@ def tiny_model(architecture: str = "cnn", **settings: Any) -> FakeFaceForImageCl
     config = FakeFaceConfig(architecture=architecture, image_size=SIZE, **WIDTHS[architecture], **settings)
     model = FakeFaceForImageClassification(config).eval()
     with torch.no_grad():
-        model.classifier.out.weight.mul_(30)  # or all scores would be close to one half, and equal by chance
+        model.get_parameter("classifier.out.weight").mul_(
+            30
+        )  # or all scores would be close to one half, and equal by chance
     return model
 
 
