@@ -78,6 +78,9 @@ def card_data(report: dict[str, Any], name: str) -> ModelCardData:
             task_type="image-classification",
             dataset_type="face-pictures",
             dataset_name=f"{SPLIT_NAMES[row['split']]}, {row['view']}",
+            # The Hub merges results that agree in these two and the type.
+            dataset_config=row["view"],
+            dataset_split=row["split"],
             dataset_args={"fingerprint": report["data"][row["split"]]["fingerprint"]},
             metric_type="roc_auc",
             metric_name="ROC AUC",

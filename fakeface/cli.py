@@ -38,15 +38,21 @@ def main() -> None:
     app(prog_name="fakeface")
 
 
-@app.callback()
-def fakeface(
-    version: Annotated[bool, typer.Option("--version", help="Show the version and exit.", is_eager=True)] = False,
-) -> None:
-    if version:
+def _show_version(asked: bool) -> None:
+    if asked:
         from . import __version__
 
         print(f"fakeface {__version__}")
         raise typer.Exit
+
+
+@app.callback()
+def fakeface(
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version and exit.", callback=_show_version, is_eager=True)
+    ] = False,
+) -> None:
+    """The callback of `--version` runs before a command is asked for."""
 
 
 @app.command()
@@ -108,7 +114,9 @@ def evaluate(
     model: Annotated[Path, typer.Argument(help="A model folder.")],
     data: Annotated[list[str], typer.Option(help="Parquet files, an image folder or a Hub dataset; repeatable.")],
     out: Annotated[Path | None, typer.Option(help="Folder for the report; by default the model folder.")] = None,
-    recipe: Annotated[Path | None, typer.Option(help="Recipe to split the data by; by default the model's own.")] = None,
+    recipe: Annotated[
+        Path | None, typer.Option(help="Recipe to split the data by; by default the model's own.")
+    ] = None,
 ) -> None:
     """Measure a model folder on the validation, test and unseen pictures of a dataset, clean and delivered.
 

@@ -99,7 +99,8 @@ class Detector:
         name = os.fspath(default_model() if model is None else model)
         where, kind = pick_device(device), _dtype(dtype)
         loaded, processor = load_model_folder(name, revision=revision, dtype=kind)
-        return cls(loaded.to(where), processor, name=name)
+        loaded.to(where)  # pyright: ignore[reportArgumentType]  # transformers' decorator hides its signature
+        return cls(loaded, processor, name=name)
 
     @property
     def config(self) -> FakeFaceConfig:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,21 @@ from .data.augment import Augmentation
 from .data.loading import fingerprint
 from .data.pictures import Pictures
 from .detector import Detector
-from .metrics import bootstrap_interval, detection_metrics, expected_calibration_error, wilson_interval
+from .metrics import (
+    bootstrap_interval,
+    detection_metrics,
+    expected_calibration_error,
+    rank_auc,
+    tpr_at_fpr,
+    wilson_interval,
+)
 
 HELD_OUT = ("validation", "test", "unseen")
 VIEWS = ("clean", "delivered")
+STATISTICS: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {
+    "auc": rank_auc,
+    "tpr_at_fpr_0.01": partial(tpr_at_fpr, fpr=0.01),
+}
 # Below this many pictures a rate says nothing: one error is five per cent.
 SMALLEST_ROW = 20
 
@@ -145,15 +157,11 @@ def _ranking(rows: pd.DataFrame) -> dict[str, Any]:
     labels, scores = rows.label.to_numpy(), rows.score.to_numpy()
     figures = detection_metrics(labels, scores)
     result: dict[str, Any] = {"n_real": figures["n_real"], "n_generated": figures["n_generated"]}
-    for name in ("auc", "tpr_at_fpr_0.01"):
+    for name, statistic in STATISTICS.items():
         result[name] = figures[name]
         if figures[name] is not None:
-            result[f"{name}_interval"] = bootstrap_interval(labels, scores, _statistic(name))
+            result[f"{name}_interval"] = bootstrap_interval(labels, scores, statistic)
     return result
-
-
-def _statistic(name: str) -> Callable[[np.ndarray, np.ndarray], float]:
-    return lambda labels, scores: float(detection_metrics(labels, scores)[name])  # type: ignore[arg-type]
 
 
 def _rate(rows: pd.DataFrame, config: FakeFaceConfig, name: str) -> dict[str, Any]:

@@ -59,8 +59,9 @@ def _store_half(folder: Path, model: FakeFaceForImageClassification) -> None:
         else tensor.to(torch.float16).contiguous()
         for name, tensor in model.state_dict().items()
     }  # fmt: skip
-    save_file(state, weights, metadata={"format": "pt"})
     config_file = folder / "config.json"
+    save_file(state, weights, metadata={"format": "pt"})
+    weights.chmod(config_file.stat().st_mode)  # safetensors writes for the owner's eyes only
     config = json.loads(config_file.read_text())
     config["dtype"] = "float32"
     config_file.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")

@@ -27,7 +27,14 @@ class FakeFaceImageProcessor(BaseImageProcessor):
 
     model_input_names = ["pixel_values"]
 
-    def __init__(self, size=160, crop_fraction=1.0, image_mean=IMAGE_MEAN, image_std=IMAGE_STD, **kwargs):
+    def __init__(
+        self,
+        size: int | dict[str, int] = 160,
+        crop_fraction: float = 1.0,
+        image_mean=IMAGE_MEAN,
+        image_std=IMAGE_STD,
+        **kwargs,
+    ):
         super().__init__(**kwargs)
         # Other processors of the library write {"height": …, "width": …}; take that form too.
         self.size = int(size["height"] if isinstance(size, dict) else size)

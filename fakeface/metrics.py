@@ -24,20 +24,22 @@ def threshold_at_fpr(real_scores: np.ndarray, fpr: float) -> float:
     Raises:
         ValueError: fewer than 1 / fpr real pictures, which cannot resolve the rate.
     """
+    return min(1.0, float(np.nextafter(_highest_refused(real_scores, fpr), 2.0)))
+
+
+def _highest_refused(real_scores: np.ndarray, fpr: float) -> float:
+    """The score that a picture must exceed for at most a share `fpr` of real pictures to do so."""
     n = len(real_scores)
     allowed = math.floor(n * fpr + 1e-9)
     if not allowed:
         needed = math.ceil(1 / fpr - 1e-9)
         raise ValueError(f"{n} real pictures cannot resolve a false-positive rate of {fpr:g}: at least {needed}")
-    highest_refused = float(np.sort(real_scores)[::-1][allowed])
-    return min(1.0, float(np.nextafter(highest_refused, 2.0)))
+    return float(np.sort(real_scores)[::-1][allowed])
 
 
 def tpr_at_fpr(labels: np.ndarray, scores: np.ndarray, fpr: float) -> float:
-    """Share of generated pictures at or above the threshold that lets at most a share `fpr` of real ones through."""
-    scores = np.asarray(scores, np.float64)  # a float32 array would round the threshold down onto the score it excludes
-    threshold = threshold_at_fpr(scores[labels == 0], fpr)
-    return float(np.mean(scores[labels == 1] >= threshold))
+    """Share of generated pictures above the score that at most a share `fpr` of real ones exceeds."""
+    return float(np.mean(scores[labels == 1] > _highest_refused(scores[labels == 0], fpr)))
 
 
 class DetectionMetric(evaluate.Metric):
@@ -73,6 +75,16 @@ def detection_metrics(labels: np.ndarray, scores: np.ndarray) -> dict[str, float
     result["balanced_accuracy"] = float((np.mean(real < 0.5) + np.mean(generated >= 0.5)) / 2) if both else None
     result["tpr_at_fpr_0.01"] = tpr_at_fpr(labels, scores, 0.01) if both and len(real) >= 100 else None
     return result
+
+
+def rank_auc(labels: np.ndarray, scores: np.ndarray) -> float:
+    """ROC AUC as the share of (real, generated) pairs in the right order, ties half (Mann and Whitney, 1947).
+
+    The same number as scikit-learn's, tens of times faster: a bootstrap asks for it a thousand times.
+    """
+    real, generated = np.sort(scores[labels == 0]), scores[labels == 1]
+    below = np.searchsorted(real, generated, "left") + np.searchsorted(real, generated, "right")
+    return float(below.mean() / (2 * len(real)))
 
 
 def expected_calibration_error(labels: np.ndarray, scores: np.ndarray, bins: int = 15) -> float:

@@ -16,7 +16,6 @@ import yaml
 
 from .data.augment import Augmentation
 
-
 TRAINING_RECORD = "training.json"  # in a model folder: the `run.json` of the run that made it
 
 
