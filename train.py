@@ -28,6 +28,7 @@ import torch
 from accelerate import Accelerator, DataLoaderConfiguration
 from accelerate.utils import set_seed
 from datasets import DatasetDict
+from huggingface_hub.errors import StrictDataclassError
 from scipy.special import expit
 from torch import nn
 from torch.utils.data import DataLoader
@@ -77,6 +78,8 @@ def main() -> None:
         train(recipe)
     except (RecipeError, DataError, TrunkError, TrainingError) as error:
         sys.exit(f"train.py: {error}")
+    except StrictDataclassError as error:  # from FakeFaceConfig; the cause has the words
+        sys.exit(f"train.py: {error.__cause__ or error}")
 
 
 def train(recipe: Recipe) -> None:

@@ -2,10 +2,12 @@
 
 import json
 import re
+from pathlib import Path
 
 import pytest
 from huggingface_hub import ModelCard
 
+import fakeface
 from fakeface.card import CardError, architectures_table, fill_readme, read_report, write_card
 from fakeface.evaluation import weights_sha256
 
@@ -99,3 +101,10 @@ def test_figures_of_readme_and_card_belong_to_the_shipped_weights(repo):
     assert set(re.findall(r"\| (0\.\d{3}|1\.000) \(", card)) <= known | {
         f"{made['tpr_at_fpr_0.01']:.3f}" for made in report["overall"] if made["tpr_at_fpr_0.01"] is not None
     }
+
+
+def test_shipped_code_files_are_the_packages(repo):
+    shipped = sorted((repo / "checkpoints" / "fakeface-resnet50-cnn").glob("*.py"))
+    assert len(shipped) == 3
+    for file in shipped:
+        assert file.read_bytes() == (Path(fakeface.__file__).parent / file.name).read_bytes(), file.name

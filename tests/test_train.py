@@ -130,6 +130,7 @@ def test_mistakes_get_one_line_and_leave_runs_alone(repo, pictures, tmp_path):
         ("--data", one_label): "pictures of one label only",
         ("--data", pictures, "--output", taken): "already holds a run",
         ("--data", pictures, "--epochs", "many"): "epochs is 'many'",
+        ("--data", pictures, "--architecture", "vit"): "unknown architecture 'vit'",
         ("--data", pictures, "--hold-out", "midjourney"): "hold_out names ['midjourney']",
         ("--data", pictures, "--trunk-weights", "weights.pth", "--architecture", "resnet50-cnn"): ".safetensors",
     }

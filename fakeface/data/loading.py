@@ -165,6 +165,10 @@ def prepare_splits(
     good = [i for i, message in enumerate(examined["refused"]) if not message]
     dataset = examined.select(good).remove_columns("refused")
     if "split" in dataset.column_names:
+        if hold_out:
+            raise DataError(
+                f"the data name their own splits, so {hold_out} cannot be held out; drop their `split` column"
+            )
         splits = list(dataset["split"])
         if not all(splits):
             raise DataError("some pictures name their split and some do not: give all parts of the data one, or none")
