@@ -143,7 +143,7 @@ def train(recipe: Recipe) -> None:
 
 
 def optimise(
-    recipe: Recipe, accelerator: Accelerator, model: nn.Module, optimizer: torch.optim.Optimizer, batch: dict[str, Any]
+    recipe: Recipe, accelerator: Accelerator, model: nn.Module, optimizer: torch.optim.Optimizer, batch: Any
 ) -> float:
     """Forward, backward and, once enough gradients are accumulated, a step; returns the loss of the batch."""
     logits = model(pixel_values=channels_last(batch["pixel_values"])).logits
@@ -364,7 +364,7 @@ def finish(
     loaders: dict[str, DataLoader],
 ) -> None:
     """Calibrate the best model on validation pictures, write the model folder, and measure it as its users will."""
-    model = FakeFaceForImageClassification.from_pretrained(run / "best").to(memory_format=torch.channels_last)
+    model = FakeFaceForImageClassification.from_pretrained(run / "best")
     prepared = accelerator.prepare_model(model, evaluation_mode=True)
     found = [margins(accelerator, prepared, loader) for loader in loaders.values()]
     if accelerator.is_main_process:

@@ -2,10 +2,10 @@
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -114,20 +114,20 @@ def tabulate(scores: pd.DataFrame, config: FakeFaceConfig) -> dict[str, Any]:
         rate of seen sources over validation and test together, all of which training never saw.
     """
     overall, generators, real_sources = [], [], []
-    for (split, view), rows in scores.groupby(["split", "view"], sort=False):
+    for (split, view), rows in _groups(scores, "split", "view", sort=False):
         place = {"split": split, "view": view}
+        real, generated = _of_label(rows, 0), _of_label(rows, 1)
         overall.append({**place, **_overall(rows, config)})
-        for generator, made in rows[rows.label == 1].groupby("generator"):
-            versus = pd.concat([rows[rows.label == 0], made])
+        for (generator,), made in _groups(generated, "generator"):
+            versus = pd.concat([real, made])
             generators.append({**place, "generator": generator, **_ranking(versus), **_rate(made, config, "miss_rate")})
-        for source, photographs in rows[rows.label == 0].groupby("source"):
+        for (source,), photographs in _groups(real, "source"):
             real_sources.append({**place, "source": source, **_rate(photographs, config, "fpr")})
+    held_out = cast(pd.DataFrame, scores[scores["split"].isin(["validation", "test"])])
     kept_out = [
         {"source": source, "view": view, **_rate(rows, config, "fpr")}
-        for (source, view), rows in scores[
-            (scores.label == 0) & scores.split.isin(["validation", "test"])
-        ].groupby(["source", "view"])
-    ]  # fmt: skip
+        for (source, view), rows in _groups(_of_label(held_out, 0), "source", "view")
+    ]
     return {
         "operating_point": {
             name: getattr(config, name) for name in ("threshold_generated", "threshold_real", "target_fpr")
@@ -139,14 +139,23 @@ def tabulate(scores: pd.DataFrame, config: FakeFaceConfig) -> dict[str, Any]:
     }
 
 
+def _groups(rows: pd.DataFrame, *columns: str, sort: bool = True) -> Iterator[tuple[tuple[str, ...], pd.DataFrame]]:
+    for key, group in rows.groupby(list(columns), sort=sort):
+        yield cast(tuple[str, ...], key), group
+
+
+def _of_label(rows: pd.DataFrame, label: int) -> pd.DataFrame:
+    return cast(pd.DataFrame, rows[rows["label"] == label])
+
+
 def _overall(rows: pd.DataFrame, config: FakeFaceConfig) -> dict[str, Any]:
     labels, scores = rows.label.to_numpy(), rows.score.to_numpy()
     uncertain = (scores < config.threshold_generated) & (scores > config.threshold_real)
     ece = expected_calibration_error(labels, scores)
     return {
         **_ranking(rows),
-        **_rate(rows[rows.label == 0], config, "fpr"),
-        **_rate(rows[rows.label == 1], config, "miss_rate"),
+        **_rate(_of_label(rows, 0), config, "fpr"),
+        **_rate(_of_label(rows, 1), config, "miss_rate"),
         "uncertain": float(uncertain.mean()),
         "ece": None if np.isnan(ece) else ece,
     }

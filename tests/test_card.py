@@ -45,9 +45,16 @@ def test_a_card_states_the_report_and_metadata_the_hub_reads(report, tmp_path):
     (tmp_path / "evaluation.json").write_text(json.dumps(report))
     write_card(tmp_path)
     card = ModelCard.load(tmp_path / "README.md")
-    assert card.data.license == "apache-2.0"
-    assert card.data.pipeline_tag == "image-classification"
-    assert {result.dataset_name for result in card.data.eval_results} >= {"test, clean", "unseen sources, delivered"}
+    data = card.data.to_dict()
+    assert data["license"] == "apache-2.0"
+    assert data["pipeline_tag"] == "image-classification"
+    (model,) = data["model-index"]
+    assert [result["dataset"]["name"] for result in model["results"]] == [
+        "test, clean",
+        "test, delivered",
+        "unseen sources, clean",
+        "unseen sources, delivered",
+    ]
     assert "| test, clean | 200 + 100 | 0.900 (0.890–0.910) |" in card.text
     assert "of 100 photographs like those of the validation set about 1 is" in card.text
     assert "Measured by `fakeface evaluate here --data there`" in card.text

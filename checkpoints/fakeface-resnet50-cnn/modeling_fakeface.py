@@ -39,6 +39,7 @@ def conv_block(in_channels: int, out_channels: int, stride: int) -> nn.Sequentia
 
 
 class FakeFacePreTrainedModel(PreTrainedModel):
+    config: FakeFaceConfig
     config_class = FakeFaceConfig
     base_model_prefix = "fakeface"
     main_input_name = "pixel_values"
