@@ -135,7 +135,7 @@ class FakeFaceForImageClassification(FakeFacePreTrainedModel):
 
     def _classifier(self, features: int) -> nn.Sequential:
         layers: OrderedDict[str, nn.Module] = OrderedDict(flatten=nn.Flatten())
-        widths = list(self.config.fc_widths)
+        widths = list(self.config.fc_widths or [])
         for i, width in enumerate(widths, start=1):
             layers[f"fc{i}"] = nn.Linear(features, width)
             if self.config.architecture == "resnet50-cnn" and i < len(widths):
