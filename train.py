@@ -95,10 +95,6 @@ def train(recipe: Recipe) -> None:
         raise RecipeError(f"output {run} already holds a run: add --resume to go on with it, or name another folder")
     set_seed(recipe.seed)
     splits, refused = load_splits(recipe, accelerator)
-    if accelerator.is_main_process:
-        describe_run(run, recipe, splits, refused, accelerator)
-    accelerator.init_trackers("tensorboard")
-
     processor = FakeFaceImageProcessor(size=recipe.image_size, crop_fraction=recipe.crop_fraction)
     raw_model = build_model(recipe, accelerator)
     sampler, train_loader, optimizer, scheduler = build_training(recipe, raw_model, splits, processor, accelerator)
@@ -109,6 +105,9 @@ def train(recipe: Recipe) -> None:
     model, optimizer, train_loader = accelerator.prepare(
         torch.compile(raw_model) if recipe.compile else raw_model, optimizer, train_loader
     )
+    if accelerator.is_main_process:
+        describe_run(run, recipe, splits, refused, accelerator)
+    accelerator.init_trackers("tensorboard")
     progress = Progress()
     accelerator.register_for_checkpointing(progress, scheduler)
     if recipe.resume and (newest := newest_checkpoint(run)):
@@ -118,8 +117,10 @@ def train(recipe: Recipe) -> None:
     steps = math.ceil(len(train_loader) / recipe.gradient_accumulation) * recipe.epochs
     bar = tqdm(total=steps, initial=progress.step, desc="Training", disable=not accelerator.is_main_process)
     for epoch in range(progress.epoch, recipe.epochs):
-        sampler.set_epoch(epoch)
         loader = accelerator.skip_first_batches(train_loader, progress.batch) if progress.batch else train_loader
+        # A loader of accelerate's counts its own rounds, from 0 in a resumed run, and tells the sampler; so tell both.
+        loader.set_epoch(epoch)
+        sampler.set_epoch(epoch)
         model.train()
         for batch in loader:
             with accelerator.accumulate(model):

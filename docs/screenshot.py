@@ -71,10 +71,11 @@ def take(address: str, server: subprocess.Popen[bytes], program: str, options: a
 
 
 def shrink(path: Path) -> None:
-    """To 256 colours, a third of the bytes: dithered, faces still look like faces."""
+    """To 256 colours, dithered: a third of the bytes. Maximum coverage keeps the rare colours of the map."""
     with Image.open(path) as shot:
-        small = shot.convert("RGB").quantize(256, dither=Image.Dither.FLOYDSTEINBERG)
-    small.save(path, optimize=True)
+        full = shot.convert("RGB")
+    palette = full.quantize(256, Image.Quantize.MAXCOVERAGE)
+    full.quantize(palette=palette, dither=Image.Dither.FLOYDSTEINBERG).save(path, optimize=True)
 
 
 if __name__ == "__main__":

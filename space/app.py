@@ -79,12 +79,25 @@ LIMITS = """
 """
 
 
-def judge(detector: Detector, upload: dict[str, Any] | None) -> tuple[Result, Image.Image | None]:
-    """The verdict on an uploaded file, and the picture in it unless it was refused."""
-    path = (upload or {}).get("path")
-    name = (upload or {}).get("orig_name") or Path(path or "picture").name
+def uploaded_file(upload: dict[str, Any] | None, folder: str) -> Path | None:
+    """The file that a request brought, if it did.
+
+    Gradio checks the path only if the request marks it as a file, which a hand-written request need not do. Without
+    this check it could have any file of the server judged, or have the server fetch an address.
+    """
     try:
-        if not path:
+        path = Path((upload or {}).get("path") or "").resolve()
+    except ValueError:  # a zero byte
+        return None
+    return path if path.is_relative_to(Path(folder).resolve()) else None
+
+
+def judge(detector: Detector, upload: dict[str, Any] | None, folder: str) -> tuple[Result, Image.Image | None]:
+    """The verdict on a file uploaded to the folder, and the picture in it unless it was refused."""
+    path = uploaded_file(upload, folder)
+    name = (upload or {}).get("orig_name") or (path.name if path else "picture")
+    try:
+        if path is None:
             raise PictureError(name, "missing", "no picture arrived; choose one and send it again")
         picture = load_picture(path, name=name)
         return replace(detector(picture), picture=name), picture
@@ -115,7 +128,7 @@ def scale(score: float, verdict: str, lower: float, upper: float) -> str:
     """The score on a line from 0 to 1 with the two thresholds, as HTML."""
     zones = [("real", 0, lower, f"up to {number(lower)}"), ("generated", upper, 1, f"from {number(upper)}")]
     if lower < upper:
-        zones.insert(1, ("uncertain", lower, upper, "between"))
+        zones.insert(1, ("uncertain", lower, upper, "in between"))
     bars = "".join(
         f'<i class="{zone}" style="left: {100 * start:.2f}%; right: {100 - 100 * end:.2f}%"></i>'
         for zone, start, end, _ in zones
@@ -135,8 +148,9 @@ def scale(score: float, verdict: str, lower: float, upper: float) -> str:
 
 
 def number(threshold: float) -> str:
-    """A threshold without trailing zeros; four digits, because good thresholds crowd near 0 and 1."""
-    return f"{threshold:.4f}".rstrip("0").rstrip(".")
+    """A threshold in three digits; in six near 0 and 1, so that it is not rounded to them."""
+    digits = 3 if 0.001 <= threshold <= 0.999 else 6
+    return f"{threshold:.{digits}f}".rstrip("0").rstrip(".")
 
 
 def operating_point(target_fpr: float | None) -> str:
@@ -169,12 +183,12 @@ def build(detector: Detector, model: str) -> gr.Blocks:
     def show(upload: dict[str, Any] | None):
         if upload is None:
             return WAITING, gr.Column(visible=False), None
-        result, picture = judge(detector, upload)
+        result, loaded = judge(detector, upload, picture.GRADIO_CACHE)
         panel = verdict_panel(result, detector.config)
-        if picture is None:
+        if loaded is None:
             return panel, gr.Column(visible=False), None
         label = "real" if result.verdict == "real" else "generated"
-        explanation = detector.explain(picture, label=label)
+        explanation = detector.explain(loaded, label=label)
         shown = explanation.overlay(OPACITY)
         shown.thumbnail((SHOWN_SIDE, SHOWN_SIDE))
         title = MAP_LABELS[label] if explanation.map.any() else NOTHING_STOOD_OUT
@@ -182,7 +196,7 @@ def build(detector: Detector, model: str) -> gr.Blocks:
         return panel, gr.Column(visible=True), overlay
 
     def predict(upload: dict[str, Any]) -> dict[str, Any]:
-        return judge(detector, upload)[0].to_dict()
+        return judge(detector, upload, picture.GRADIO_CACHE)[0].to_dict()
 
     # Files of visitors and overlays go within twice this time.
     with gr.Blocks(title="fakeface: photograph or generated?", delete_cache=(KEPT_SECONDS, KEPT_SECONDS)) as page:
@@ -193,7 +207,7 @@ def build(detector: Detector, model: str) -> gr.Blocks:
                 sources=["upload", "clipboard", "webcam"],
                 buttons=["fullscreen"],
                 placeholder="Drop a picture of a face here\nor click to choose one",
-                alt_text="The picture that was judged",
+                alt_text="The picture you chose",
                 elem_id="picture",
             )
             panel = gr.HTML(WAITING, elem_id="verdict")
@@ -202,9 +216,8 @@ def build(detector: Detector, model: str) -> gr.Blocks:
                 gr.HTML(map_key())
         gr.HTML(LIMITS)
         gr.HTML(
-            f"<footer>fakeface {escape(fakeface.__version__)}, model {escape(model)}. Pictures are judged on this "
-            f"server, deleted within {2 * KEPT_SECONDS // 60} minutes and used for nothing else. "
-            '<a href="?view=api">Use it from a program</a></footer>'
+            f'<p class="about">fakeface {escape(fakeface.__version__)}, model {escape(model)}. Pictures are judged on '
+            f"this server, deleted within {2 * KEPT_SECONDS // 60} minutes and used for nothing else.</p>"
         )
         # preprocess=False hands over the path of the file as it was sent. Otherwise gr.Image opens it with Pillow first
         # and saves it again: outside our guarded decoder, and without the traces that the model reads.
@@ -244,7 +257,7 @@ def main() -> None:
         server_name=os.environ.get("GRADIO_SERVER_NAME", "127.0.0.1"),
         server_port=int(port),
         max_file_size=min(UPLOAD_BYTES, Limits().max_bytes),
-        footer_links=[],
+        footer_links=["api"],
         ssr_mode=False,
         theme=Default(primary_hue="slate", neutral_hue="slate", font=fonts, font_mono=["monospace"]),
         css_paths=HERE / "style.css",

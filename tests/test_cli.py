@@ -8,6 +8,7 @@ import subprocess
 import sys
 import zlib
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import IO
 
@@ -47,7 +48,9 @@ def start(*arguments: str) -> subprocess.Popen[str]:
     """The command in a process of its own, with the package of this one."""
     code = f"import sys; sys.path.append({str(Path(cli.__file__).parents[1])!r}); from fakeface.cli import main; main()"
     command = [sys.executable, "-c", code, *arguments]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    # A job in the background of a script is born deaf to Ctrl-C, and so would be its children.
+    listen = partial(signal.signal, signal.SIGINT, signal.default_int_handler)
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=listen)
 
 
 def huge_png(side: int = 30_000) -> bytes:

@@ -105,6 +105,8 @@ def test_two_ranks_train_and_a_killed_run_resumes_to_the_same_weights(repo, pict
     assert "going on from" in done.stdout
     assert weights_sha256(broken / "model") == weights_sha256(whole / "model")
     assert (broken / "curves.csv").read_text() == (whole / "curves.csv").read_text()
+    last = Path("checkpoints", "step-60")  # the best epoch may have been over before the kill
+    assert weights_sha256(broken / last) == weights_sha256(whole / last)
 
 
 def kill_when(condition, process: subprocess.Popen) -> None:

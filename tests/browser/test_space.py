@@ -1,6 +1,7 @@
 """The Space in a real headless Chromium: upload, verdict, scale, overlay, and what a broken file gets."""
 
 import io
+import json
 import os
 import shutil
 import socket
@@ -162,8 +163,10 @@ def test_a_picture_gets_verdict_scale_and_overlay(page: Page, picture: Path, det
     meter = panel.get_by_role("meter")
     expect(meter).to_have_attribute("aria-valuenow", f"{result.score:.3f}")
     expect(meter).to_contain_text(f"score {result.score:.3f}")
-    expect(panel.get_by_role("listitem").filter(has_text="0.32")).to_have_text("Looks like a photograph up to 0.32")
-    expect(panel.get_by_role("listitem").filter(has_text="0.914")).to_have_text("Looks generated from 0.914")
+    lines = panel.get_by_role("list", name="The lines on the scale").get_by_role("listitem")
+    expect(lines).to_have_text(
+        ["Looks like a photograph up to 0.32", "Cannot tell in between", "Looks generated from 0.914"]
+    )
     # and lays colours over the square that the model saw, and only there
     image = page.locator("#overlay img")
     expect(image).to_be_visible()
@@ -199,7 +202,7 @@ def test_a_broken_file_gets_a_message_and_the_next_picture_a_verdict(page: Page,
     expect(page.get_by_role("alert")).to_contain_text("holiday <b>.jpg: ")
     expect(page.locator("#overlay")).to_have_count(0)
     # The panel is emptied with the picture
-    page.locator("#picture").get_by_role("button", name="Clear").click()
+    page.locator("#picture").get_by_role("button", name="Remove Image").click()
     expect(page.get_by_text("The verdict will appear here.")).to_be_visible()
     upload(page, picture)
     expect(page.get_by_role("meter")).to_be_visible()
@@ -220,3 +223,20 @@ def test_programs_get_a_refusal_as_data(space: str, tmp_path: Path):
     answer = Client(space, verbose=False).predict(handle_file(empty), api_name="/predict")
     assert (answer["score"], answer["verdict"]) == (None, None)
     assert answer["error"].startswith("empty.png: ")
+
+
+@pytest.mark.parametrize("path", ["{picture}", "https://192.0.2.1/portrait.jpg", "portrait\0.jpg", ""])
+def test_a_request_cannot_name_a_file_or_an_address(space: str, picture: Path, path: str):
+    # Given a request written by hand, without the mark that makes Gradio check its path
+    body = json.dumps({"data": [{"path": path.format(picture=picture)}]}).encode()
+    request = urllib.request.Request(
+        f"{space}gradio_api/call/predict", body, headers={"Content-Type": "application/json"}
+    )
+    # When it names a picture that was not uploaded
+    with urllib.request.urlopen(request, timeout=ANSWERING) as answer:
+        event = json.load(answer)["event_id"]
+    with urllib.request.urlopen(f"{space}gradio_api/call/predict/{event}", timeout=ANSWERING) as answer:
+        (result,) = json.loads(answer.read().decode().split("data: ", 1)[1])
+    # Then there is no verdict, and nothing said about the file
+    assert result["verdict"] is None
+    assert result["error"] == "picture: no picture arrived; choose one and send it again"
