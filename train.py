@@ -117,7 +117,9 @@ def train(recipe: Recipe) -> None:
     steps = math.ceil(len(train_loader) / recipe.gradient_accumulation) * recipe.epochs
     bar = tqdm(total=steps, initial=progress.step, desc="Training", disable=not accelerator.is_main_process)
     for epoch in range(progress.epoch, recipe.epochs):
-        loader = accelerator.skip_first_batches(train_loader, progress.batch) if progress.batch else train_loader
+        loader: Any = train_loader
+        if progress.batch:
+            loader = accelerator.skip_first_batches(train_loader, progress.batch)
         # A loader of accelerate's counts its own rounds, from 0 in a resumed run, and tells the sampler; so tell both.
         loader.set_epoch(epoch)
         sampler.set_epoch(epoch)
