@@ -100,8 +100,9 @@ def ablation_cam(look: Look) -> Tensor:
 
     Of the gradient-free methods it is the one that asks the head alone, hence needs the trunk only once (Score-CAM
     needs it once per channel), and still answers per label (Eigen-CAM shows the same map for both). It costs one
-    pass of the head per live channel. The paper divides a drop by the target; that would turn the map
-    over where the target is below zero and otherwise scales the map as a whole, so it is left out here.
+    pass of the head per live channel: with the shipped model on a CPU about a hundred predictions, where the others
+    add a third of one. The paper divides a drop by the target; that would turn the map over where the target is below
+    zero and otherwise scales the map as a whole, so it is left out here.
     """
     weights = look.target.new_zeros(look.features.shape[:2])
     live = look.features.flatten(2).any(2)  # to ablate a channel that is zero everywhere changes nothing
