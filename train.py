@@ -39,7 +39,7 @@ from fakeface.calibration import fit
 from fakeface.configuration_fakeface import FakeFaceConfig
 from fakeface.data.loading import DataError, fingerprint, open_dataset, prepare_splits
 from fakeface.data.pictures import BalancedSampler, Pictures
-from fakeface.evaluation import evaluate_folder, markdown, write_report
+from fakeface.evaluation import VIEWS, evaluate_folder, markdown, write_report
 from fakeface.hub import save_model_folder
 from fakeface.image_processing_fakeface import FakeFaceImageProcessor
 from fakeface.metrics import DetectionMetric
@@ -99,8 +99,7 @@ def train(recipe: Recipe) -> None:
     raw_model = build_model(recipe, accelerator)
     sampler, train_loader, optimizer, scheduler = build_training(recipe, raw_model, splits, processor, accelerator)
     eval_loaders = {
-        view: accelerator.prepare(eval_loader(recipe, splits["validation"], processor, view))
-        for view in ("clean", "delivered")
+        view: accelerator.prepare(eval_loader(recipe, splits["validation"], processor, view)) for view in VIEWS
     }
     model, optimizer, train_loader = accelerator.prepare(
         torch.compile(raw_model) if recipe.compile else raw_model, optimizer, train_loader

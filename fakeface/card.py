@@ -7,7 +7,7 @@ from typing import Any
 
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
-from .evaluation import figure, percent, table, weights_sha256
+from .evaluation import figure, overall_cells, percent, table, weights_sha256
 
 # The template stands at the top of the repository, and inside the package once it is installed.
 TEMPLATES = (Path(__file__).parent / "model_card.md", Path(__file__).parents[1] / "model_card.md")
@@ -125,7 +125,7 @@ def fill_readme(readme: str | Path, report: dict[str, Any], others: list[dict[st
             architectures_table([report, *others]),
             "The shipped `resnet50-cnn` at its operating point:",
             overall_table(report),
-            "False positives on photographs kept out of training:",
+            "False positives on photographs kept out of training (validation, which set the thresholds, and test):",
             kept_out_table(report),
         )
     )
@@ -151,13 +151,7 @@ def overall_table(report: dict[str, Any]) -> str:
     rows = [
         [
             f"{SPLIT_NAMES[row['split']]}, {row['view']}",
-            f"{row['n_real']} + {row['n_generated']}",
-            figure(row, "auc"),
-            figure(row, "tpr_at_fpr_0.01"),
-            percent(row, "fpr"),
-            percent(row, "miss_rate"),
-            f"{100 * row['uncertain']:.1f} %",
-            "–" if row["ece"] is None else f"{row['ece']:.3f}",
+            *overall_cells(row),
         ]
         for row in report["overall"]
         if row["split"] != "validation"

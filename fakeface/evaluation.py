@@ -18,7 +18,7 @@ from .configuration_fakeface import FakeFaceConfig
 from .data.augment import Augmentation
 from .data.loading import fingerprint
 from .data.pictures import Pictures
-from .detector import Detector
+from .detector import Detector, verdict
 from .metrics import (
     bootstrap_interval,
     detection_metrics,
@@ -113,19 +113,20 @@ def tabulate(scores: pd.DataFrame, config: FakeFaceConfig) -> dict[str, Any]:
         pictures of its split and view) and `real_sources` (false-positive rate). `kept_out` is the false-positive
         rate of seen sources over validation and test together, all of which training never saw.
     """
+    scores = scores.assign(verdict=[verdict(score, config) for score in scores["score"]])
     overall, generators, real_sources = [], [], []
     for (split, view), rows in _groups(scores, "split", "view", sort=False):
         place = {"split": split, "view": view}
         real, generated = _of_label(rows, 0), _of_label(rows, 1)
-        overall.append({**place, **_overall(rows, config)})
+        overall.append({**place, **_overall(rows)})
         for (generator,), made in _groups(generated, "generator"):
             versus = pd.concat([real, made])
-            generators.append({**place, "generator": generator, **_ranking(versus), **_rate(made, config, "miss_rate")})
+            generators.append({**place, "generator": generator, **_ranking(versus), **_rate(made, "miss_rate")})
         for (source,), photographs in _groups(real, "source"):
-            real_sources.append({**place, "source": source, **_rate(photographs, config, "fpr")})
+            real_sources.append({**place, "source": source, **_rate(photographs, "fpr")})
     held_out = cast(pd.DataFrame, scores[scores["split"].isin(["validation", "test"])])
     kept_out = [
-        {"source": source, "view": view, **_rate(rows, config, "fpr")}
+        {"source": source, "view": view, **_rate(rows, "fpr")}
         for (source, view), rows in _groups(_of_label(held_out, 0), "source", "view")
     ]
     return {
@@ -148,15 +149,13 @@ def _of_label(rows: pd.DataFrame, label: int) -> pd.DataFrame:
     return cast(pd.DataFrame, rows[rows["label"] == label])
 
 
-def _overall(rows: pd.DataFrame, config: FakeFaceConfig) -> dict[str, Any]:
-    labels, scores = rows.label.to_numpy(), rows.score.to_numpy()
-    uncertain = (scores < config.threshold_generated) & (scores > config.threshold_real)
-    ece = expected_calibration_error(labels, scores)
+def _overall(rows: pd.DataFrame) -> dict[str, Any]:
+    ece = expected_calibration_error(rows.label.to_numpy(), rows.score.to_numpy())
     return {
         **_ranking(rows),
-        **_rate(_of_label(rows, 0), config, "fpr"),
-        **_rate(_of_label(rows, 1), config, "miss_rate"),
-        "uncertain": float(uncertain.mean()),
+        **_rate(_of_label(rows, 0), "fpr"),
+        **_rate(_of_label(rows, 1), "miss_rate"),
+        "uncertain": float((rows.verdict == "uncertain").mean()),
         "ece": None if np.isnan(ece) else ece,
     }
 
@@ -173,11 +172,11 @@ def _ranking(rows: pd.DataFrame) -> dict[str, Any]:
     return result
 
 
-def _rate(rows: pd.DataFrame, config: FakeFaceConfig, name: str) -> dict[str, Any]:
+def _rate(rows: pd.DataFrame, name: str) -> dict[str, Any]:
     """Share of one label's pictures with the opposite verdict: real called generated, or generated called real."""
     if len(rows) < SMALLEST_ROW:
         return {f"{name}_n": len(rows), name: None}
-    wrong = rows.score >= config.threshold_generated if name == "fpr" else rows.score <= config.threshold_real
+    wrong = rows.verdict == ("generated" if name == "fpr" else "real")
     return {
         f"{name}_n": len(rows),
         name: float(wrong.mean()),
@@ -202,13 +201,7 @@ def markdown(report: dict[str, Any]) -> str:
             [
                 row["split"],
                 row["view"],
-                f"{row['n_real']} + {row['n_generated']}",
-                figure(row, "auc"),
-                figure(row, "tpr_at_fpr_0.01"),
-                percent(row, "fpr"),
-                percent(row, "miss_rate"),
-                f"{100 * row['uncertain']:.1f} %",
-                "–" if row["ece"] is None else f"{row['ece']:.3f}",
+                *overall_cells(row),
             ]
             for row in report["overall"]
         ],
@@ -225,6 +218,19 @@ def markdown(report: dict[str, Any]) -> str:
         [[r["source"], r["split"], r["view"], str(r["fpr_n"]), percent(r, "fpr")] for r in report["real_sources"]],
     )
     return f"{overall}\n\n{generators}\n\n{sources}\n"
+
+
+def overall_cells(row: dict[str, Any]) -> list[str]:
+    """The figures of an `overall` row: n, AUC, TPR at 1 % FPR, false positives, missed, uncertain, ECE."""
+    return [
+        f"{row['n_real']} + {row['n_generated']}",
+        figure(row, "auc"),
+        figure(row, "tpr_at_fpr_0.01"),
+        percent(row, "fpr"),
+        percent(row, "miss_rate"),
+        f"{100 * row['uncertain']:.1f} %",
+        "–" if row["ece"] is None else f"{row['ece']:.3f}",
+    ]
 
 
 def table(head: list[str], rows: list[list[str]]) -> str:

@@ -53,7 +53,7 @@ def save_model_folder(
 
 def _store_half(folder: Path, model: FakeFaceForImageClassification) -> None:
     weights = folder / "model.safetensors"
-    keep = ("bn", "norm", "downsample.1")  # BatchNorm: few numbers, and running variances can leave the range of fp16
+    keep = model._keep_in_fp32_modules_strict or ()  # BatchNorm: the names the model keeps in float32 when it loads
     state = {
         name: tensor.contiguous() if any(part in name for part in keep) or not tensor.is_floating_point()
         else tensor.to(torch.float16).contiguous()

@@ -71,12 +71,12 @@ def test_a_report_of_other_weights_makes_no_card(report, tmp_path):
 
 def test_only_the_text_between_the_figure_comments_changes(report, tmp_path):
     readme = tmp_path / "README.md"
-    readme.write_text("before\n<!-- figures: made -->\nold\n<!-- end of figures -->\nafter\n")
+    readme.write_text("before\n<!-- figures: made -->\nstale figures\n<!-- end of figures -->\nafter\n")
     fill_readme(readme, report, [])
     text = readme.read_text()
     assert text.startswith("before\n<!-- figures: made -->\n")
     assert text.endswith("<!-- end of figures -->\nafter\n")
-    assert "old" not in text
+    assert "stale figures" not in text
     assert architectures_table([report]) in text
     fill_readme(readme, report, [])
     assert readme.read_text() == text

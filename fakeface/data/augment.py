@@ -27,7 +27,7 @@ LONGEST_SAVED = 16_383  # pixels; the longest side that WebP can hold
 class Augmentation:
     """How strongly, and how often, a picture is changed. Probabilities are in [0, 1].
 
-    Pose: StyleGAN faces sit at one alignment, which photographs seldom do. Delivery: ranges follow docs of the field's
+    Pose: StyleGAN faces sit at one alignment, which photographs seldom do. Delivery: ranges follow the field's
     robust recipes (rescale 0.4-1.3, thumbnails 180-320 px, one or two saves at quality 30-95, a quarter of them WebP,
     blur sigma 0-3 at 280 px), with thumbnails reaching down to 80 px, the size of an avatar. Tone: grey pictures are
     nearly always photographs, and Stable Diffusion is sharper than cameras are.

@@ -1,6 +1,6 @@
 """Rows of a dataset as tensors for training and evaluation, and the order they come in."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from typing import Any
 
@@ -76,9 +76,9 @@ class BalancedSampler(Sampler):
         sizes = Counter(cells)
         # A source of n pictures gets n^(1 - balance) of its label's share, spread evenly over its pictures.
         shares = {cell: n ** (1 - source_balance) for cell, n in sizes.items()}
-        totals: Counter[int] = Counter()
+        totals: defaultdict[int, float] = defaultdict(float)
         for (label, _), share in shares.items():
-            totals[label] += share  # type: ignore[assignment]
+            totals[label] += share
         weights = [shares[cell] / totals[cell[0]] / sizes[cell] for cell in cells]
         self.weights: Tensor = torch.tensor(weights, dtype=torch.float64)
 
