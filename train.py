@@ -17,6 +17,7 @@ import json
 import math
 import os
 import platform
+import re
 import shlex
 import shutil
 import sys
@@ -30,6 +31,7 @@ from accelerate.utils import set_seed
 from datasets import DatasetDict
 from huggingface_hub.errors import StrictDataclassError
 from scipy.special import expit
+from timm.utils.model_ema import ModelEmaV3
 from torch import nn
 from torch.utils.data import DataLoader
 from tqdm.auto import tqdm
@@ -48,6 +50,9 @@ from fakeface.recipe import TRAINING_RECORD, Recipe, RecipeError, parse_recipe
 from fakeface.trunk import TrunkError, load_trunk
 
 PACKAGES = ("fakeface", "torch", "timm", "transformers", "datasets", "accelerate", "evaluate", "pillow", "numpy")
+
+
+TRUNK_LAYER = re.compile(r"\btrunk\.(?:layer(\d))?")
 
 
 class TrainingError(RuntimeError):
@@ -101,6 +106,7 @@ def train(recipe: Recipe) -> None:
     eval_loaders = {
         view: accelerator.prepare(eval_loader(recipe, splits["validation"], processor, view)) for view in VIEWS
     }
+    average = weight_average(recipe, raw_model, accelerator)
     model, optimizer, train_loader = accelerator.prepare(
         torch.compile(raw_model) if recipe.compile else raw_model, optimizer, train_loader
     )
@@ -130,13 +136,16 @@ def train(recipe: Recipe) -> None:
             if accelerator.sync_gradients:
                 scheduler.step()
                 progress.step += 1
+                if average:
+                    average.update(raw_model, progress.step)
                 progress.history.append({"step": progress.step, "epoch": epoch, "loss": loss})
                 accelerator.log({"loss": loss, "lr": scheduler.get_last_lr()[0]}, step=progress.step)
                 bar.update()
                 bar.set_postfix(epoch=epoch, loss=f"{loss:.3f}")
                 if progress.step % recipe.checkpoint_steps == 0 and progress.batch < len(train_loader):
                     save_checkpoint(run, accelerator, progress, recipe.keep_checkpoints)
-        validate(run, recipe, accelerator, model, processor, eval_loaders, progress, bar)
+        judged = average.module if average else model
+        validate(run, recipe, accelerator, judged, processor, eval_loaders, progress, bar)
         progress.epoch, progress.batch = epoch + 1, 0
         save_checkpoint(run, accelerator, progress, recipe.keep_checkpoints)
     bar.close()
@@ -221,6 +230,19 @@ def build_model(recipe: Recipe, accelerator: Accelerator) -> FakeFaceForImageCla
     return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
+def weight_average(recipe: Recipe, model: nn.Module, accelerator: Accelerator) -> ModelEmaV3 | None:
+    """The exponential moving average of the weights that is validated and kept, where the recipe asks for one.
+
+    It is made before accelerate wraps the model's forward, which a copy would call. Prepared like the model, it stands
+    in every checkpoint.
+    """
+    if not recipe.ema:
+        return None
+    average = ModelEmaV3(model, decay=recipe.ema, use_warmup=True)
+    average.module = accelerator.prepare_model(average.module, evaluation_mode=True)
+    return average
+
+
 def build_training(
     recipe: Recipe,
     model: FakeFaceForImageClassification,
@@ -254,17 +276,16 @@ def build_training(
 
 
 def parameter_groups(model: FakeFaceForImageClassification, recipe: Recipe) -> list[dict[str, Any]]:
-    """Trunk and head with their learning rates; biases and BatchNorm without weight decay (He et al., 2019)."""
-    groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
+    """Trunk stages and head with their learning rates; biases and BatchNorm without weight decay (He et al., 2019)."""
+    groups: dict[tuple[float, bool], list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
-        groups.setdefault((".trunk." in f".{name}", parameter.ndim > 1), []).append(parameter)
+        rate = recipe.learning_rate
+        if layer := TRUNK_LAYER.search(name):  # the stem has no number and counts as stage 0
+            rate = recipe.trunk_learning_rate * recipe.trunk_decay ** (recipe.trunk_stages - int(layer[1] or 0))
+        groups.setdefault((rate, parameter.ndim > 1), []).append(parameter)
     return [
-        {
-            "params": parameters,
-            "lr": recipe.trunk_learning_rate if in_trunk else recipe.learning_rate,
-            **({} if decays else {"weight_decay": 0.0}),
-        }
-        for (in_trunk, decays), parameters in groups.items()
+        {"params": parameters, "lr": rate, **({} if decays else {"weight_decay": 0.0})}
+        for (rate, decays), parameters in groups.items()
     ]
 
 
@@ -325,7 +346,8 @@ def validate(
 
 
 def unwrap(accelerator: Accelerator, model: nn.Module) -> FakeFaceForImageClassification:
-    return accelerator.unwrap_model(model, keep_fp32_wrapper=False, keep_torch_compile=False)  # type: ignore[return-value]
+    # The wrapper stays: without it the model would go on training in 32 bits after the first save.
+    return accelerator.unwrap_model(model, keep_torch_compile=False)  # type: ignore[return-value]
 
 
 def write_curves(run: Path, history: list[dict[str, Any]]) -> None:

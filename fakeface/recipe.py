@@ -48,7 +48,9 @@ class Recipe:
     batch_size: int = 32  # per rank and step of accumulation
     gradient_accumulation: int = 1
     learning_rate: float = 1e-3  # of the head
-    trunk_learning_rate: float = 3e-4
+    trunk_learning_rate: float = 3e-4  # of the trunk's last stage
+    trunk_decay: float = 1.0  # learning rate of a trunk stage over that of the next
+    ema: float = 0.0  # decay of the moving average of the weights, which is then what is kept; 0 for none
     weight_decay: float = 0.05
     warmup: float = 0.05  # share of all steps
     label_smoothing: float = 0.05

@@ -13,7 +13,13 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
+import torch
+from accelerate import Accelerator
 from PIL import Image, ImageFilter
+from tiny import SIZE, tiny_model
+
+import train
+from fakeface.recipe import Recipe
 
 # `--cpu --num_processes 2` silently runs one process; this starts two gloo ranks, and the test asserts that it did.
 TWO_RANKS = ["-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2", "--num_machines", "1"]
@@ -86,8 +92,42 @@ def test_a_run_learns_and_leaves_everything_behind(repo, pictures, tmp_path):
     assert clean["auc"] > 0.9
 
 
+def test_saving_leaves_mixed_precision_on():
+    """Unwrapping for a save once took accelerate's autocast off the model: all epochs but the first ran in 32 bits."""
+    accelerator = Accelerator(cpu=True, mixed_precision="bf16")
+    model = accelerator.prepare_model(tiny_model(), evaluation_mode=True)
+    dtypes = []
+    model.fakeface.blocks[0].register_forward_hook(lambda module, args, output: dtypes.append(output.dtype))
+    train.unwrap(accelerator, model).state_dict()
+    model(pixel_values=torch.zeros(1, 3, SIZE, SIZE))
+    assert dtypes == [torch.bfloat16]
+
+
+def test_trunk_stages_learn_at_decaying_rates():
+    model = tiny_model("resnet50-cnn")
+    recipe = Recipe(trunk_stages=1, learning_rate=0.1, trunk_learning_rate=0.08, trunk_decay=0.5)
+    rates = {id(p): group["lr"] for group in train.parameter_groups(model, recipe) for p in group["params"]}
+    named = {name: rates[id(parameter)] for name, parameter in model.named_parameters()}
+    assert named["fakeface.trunk.conv1.weight"] == 0.04
+    assert named["fakeface.trunk.bn1.weight"] == 0.04
+    assert named["fakeface.trunk.layer1.0.conv1.weight"] == 0.08
+    assert named["fakeface.blocks.0.conv1.0.weight"] == 0.1
+
+
 def test_two_ranks_train_and_a_killed_run_resumes_to_the_same_weights(repo, pictures, tmp_path):
-    options = [*TINY, "--data", pictures, "--epochs", 3, "--samples-per-epoch", 320, "--checkpoint-steps", 5]
+    options = [
+        *TINY,
+        "--data",
+        pictures,
+        "--epochs",
+        3,
+        "--samples-per-epoch",
+        320,
+        "--checkpoint-steps",
+        5,
+        "--ema",
+        0.9,
+    ]
     # Given an undisturbed run on two ranks
     whole = tmp_path / "whole"
     done = run_train(repo, *options, "--output", whole, ranks=2)
