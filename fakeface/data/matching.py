@@ -10,7 +10,8 @@ these measures do not see.
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -33,6 +34,7 @@ BLOCK = 1024
 GREY = 3.0
 LARGEST_SIGMA = 4.0  # pixels, at a side of 160; more would leave nothing of a face
 SHARPNESS_TOLERANCE = 0.02  # of the log of the Laplacian's spread
+SHARD = 2000  # pictures in a parquet file
 FED_SIDE = 160  # pixels; pictures are compared as the shipped model's processor feeds them
 
 
@@ -70,7 +72,11 @@ def match_dataset(
     history = history or History()
     processes = workers if workers > 1 else None
     looks = dataset.map(
-        Look(history, crop_fraction), with_indices=True, num_proc=processes, desc="Measuring", load_from_cache_file=False
+        Look(history, crop_fraction),
+        with_indices=True,
+        num_proc=processes,
+        desc="Measuring",
+        load_from_cache_file=False,
     )
     refused = [message for message in looks["refused"] if message]
     readable = np.flatnonzero([not message for message in looks["refused"]])
@@ -134,7 +140,9 @@ def match(measures: np.ndarray, labels: np.ndarray, splits: Sequence[Any] | np.n
     splits = np.asarray(splits)
     groups = []
     for split in sorted(set(splits.tolist())):
-        few, many = sorted((rng.permutation(np.flatnonzero((splits == split) & (labels == k))) for k in (0, 1)), key=len)
+        few, many = sorted(
+            (rng.permutation(np.flatnonzero((splits == split) & (labels == k))) for k in (0, 1)), key=len
+        )
         if not len(few):
             continue
         blocks = math.ceil(len(many) / BLOCK)
@@ -253,3 +261,29 @@ def _one_sharpness(pictures: list[PILImage.Image], crop_fraction: float) -> tupl
         pictures[i] = blurred
         sigmas.append(sigma)
     return pictures, sigmas
+
+
+def write_matched(matched: Matched, folder: Path, history: History, seed: int) -> None:
+    """Write a matched dataset as parquet shards, and `history.json` with what was done.
+
+    Raises:
+        DataError: the folder holds parquet files already, or cannot be written.
+    """
+    if folder.exists() and any(folder.rglob("*.parquet")):
+        raise DataError(f"{folder}: holds a dataset already; name another folder")
+    shards = max(1, math.ceil(len(matched.dataset) / SHARD))
+    record = {
+        "history": asdict(history),
+        "seed": seed,
+        "pictures": len(matched.dataset),
+        "refused": matched.refused,
+        "left_out": matched.left_out,
+    }
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for i in range(shards):
+            shard = matched.dataset.shard(shards, i, contiguous=True)
+            shard.to_parquet(folder / f"matched-{i:05}-of-{shards:05}.parquet")
+        (folder / "history.json").write_text(json.dumps(record, indent=2) + "\n")
+    except OSError as error:
+        raise DataError(f"{folder}: cannot be written ({error.strerror}); name another folder") from error

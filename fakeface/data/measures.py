@@ -5,13 +5,16 @@ Nothing here looks at content, so a classifier that can be predicted from these 
 
 import io
 import math
+from functools import lru_cache
 
 import numpy as np
 from PIL import Image
+from scipy.fft import fft2
 
 MEASURED_SIDE = 128  # pixels; the side at which light, colour and sharpness are compared, whatever a picture's size
 SPECTRUM_WINDOW = 32  # pixels; side of a window of the background's spectrum
 SPECTRUM_BANDS = 12
+MOST_WINDOWS = 64  # spread over the background; more change the spectrum little
 # A window is background where the face square leaves it free. Without one the face is taken to fill the middle half,
 # as it does in a square of twice the face box.
 MIDDLE_HALF = (0.25, 0.25, 0.75, 0.75)
@@ -111,25 +114,31 @@ def background_spectrum(picture: Image.Image, face: tuple[float, float, float, f
     ]
     if not windows:
         return [math.nan] * SPECTRUM_BANDS
-    profile = radial_profile(np.mean([power(window) for window in windows], axis=0), SPECTRUM_BANDS)
+    if len(windows) > MOST_WINDOWS:
+        windows = [windows[i] for i in np.linspace(0, len(windows) - 1, MOST_WINDOWS).astype(int)]
+    profile = radial_profile(power(np.stack(windows)).mean(axis=0), SPECTRUM_BANDS)
     return (profile - profile.mean()).tolist()
 
 
 def power(grey: np.ndarray) -> np.ndarray:
-    """Power spectrum (h, w), zero frequency in the middle, of a grey picture under a Hann window."""
-    window = np.outer(np.hanning(grey.shape[0]), np.hanning(grey.shape[1]))
-    return np.abs(np.fft.fftshift(np.fft.fft2((grey - grey.mean()) * window))) ** 2
+    """Power spectra (…, side, side), zero frequency first, of grey squares under a Hann window."""
+    window = np.hanning(grey.shape[-1]).astype(np.float32)
+    return np.abs(fft2((grey - grey.mean((-2, -1), keepdims=True)) * np.outer(window, window))) ** 2
 
 
 def radial_profile(spectrum: np.ndarray, bands: int = 16) -> np.ndarray:
     """Log of mean power in `bands` rings of equal width from zero frequency to Nyquist."""
-    height, width = spectrum.shape
-    y, x = np.ogrid[:height, :width]
-    radius = np.hypot((y - height // 2) / (height / 2), (x - width // 2) / (width / 2))
-    ring = np.minimum((radius * bands).astype(int), bands)  # what lies beyond Nyquist, in the corners, is left out
-    sums = np.bincount(ring.ravel(), spectrum.ravel(), bands + 1)
-    counts = np.bincount(ring.ravel(), minlength=bands + 1)
+    rings, counts = _rings(spectrum.shape[-1], bands)
+    sums = np.bincount(rings, spectrum.ravel(), bands + 1)
     return np.log(sums[:bands] / np.maximum(counts[:bands], 1) + 1.0)
+
+
+@lru_cache(maxsize=8)
+def _rings(side: int, bands: int) -> tuple[np.ndarray, np.ndarray]:
+    """The ring of each frequency of a square spectrum, and their sizes; corners beyond Nyquist are ring `bands`."""
+    along = np.abs(np.fft.fftfreq(side)) * 2
+    rings = np.minimum((np.hypot(along[:, None], along) * bands).astype(int), bands).ravel()
+    return rings, np.bincount(rings, minlength=bands + 1)
 
 
 def _at_measured_side(picture: Image.Image) -> Image.Image:
