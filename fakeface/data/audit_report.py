@@ -129,7 +129,12 @@ def _svg(draw: Any, size: tuple[float, float], title: str) -> Markup:
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
-    settings = {"svg.fonttype": "none", "svg.hashsalt": "fakeface", "text.parse_math": False, "font.size": 10}
+    settings: dict[Any, Any] = {
+        "svg.fonttype": "none",
+        "svg.hashsalt": "fakeface",
+        "text.parse_math": False,
+        "font.size": 10,
+    }
     with rc_context(settings):
         figure = Figure(figsize=size, layout="constrained")
         draw(figure)

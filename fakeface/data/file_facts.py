@@ -39,7 +39,8 @@ def jpeg_facts(data: bytes) -> dict[str, float]:
 
     Files that are no JPEG, and facts a JPEG lacks, give -1.
     """
-    facts = dict.fromkeys(("quality", "luma_table", "chroma_table", "first_step", "subsampling", "progressive"), -1.0)
+    names = "quality luma_table chroma_table first_step subsampling progressive"
+    facts = dict.fromkeys(names.split(), -1.0)
     if file_format(data) != "JPEG":
         return facts
     for marker, payload in _segments(data):
@@ -64,7 +65,7 @@ def quality(luma_sum: int) -> float:
 
 def metadata_facts(data: bytes) -> dict[str, float]:
     """Bytes of EXIF, XMP, colour profile, comments and whatever else stands beside the picture, in JPEG, PNG, WebP."""
-    facts = dict.fromkeys(("exif", "xmp", "profile", "comment", "other"), 0.0)
+    facts = dict.fromkeys(["exif", "xmp", "profile", "comment", "other"], 0.0)
     for kind, length in _metadata(data):
         facts[kind] += length
     return facts

@@ -1,10 +1,10 @@
 """Bring the two labels' size, sharpness, light and colour together over a whole dataset.
 
 Each photograph is grouped with a generated picture that is most like it in these (an optimal assignment), and all of a
-group come down to what every one of them has: the smallest side, the least contrast and colour, the least sharpness,
-and in between the mean light and colour. Then all are saved by one history. Nothing is invented: pictures are shrunk,
-blurred and toned, never enlarged or sharpened. Afterwards the members of a group differ in content, and in whatever
-these measures do not see.
+group come down to what every one of them has: the smallest side, the least contrast and colour, the least detail at
+every scale, and in between the mean light and colour. Then all are saved by one history. Nothing is invented: pictures
+are shrunk, softened and toned, never enlarged or sharpened. Afterwards the members of a group differ in content, and in
+whatever these measures do not see.
 """
 
 import json
@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from datasets import Dataset, Image, Value
 from PIL import Image as PILImage
-from PIL import ImageFilter
+from scipy.fft import dctn, idctn
 from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import cdist
 
@@ -32,8 +32,10 @@ from .measures import bytes_per_pixel, centre_square, colour, greyness, light, s
 BLOCK = 1024
 # Mean distance between RGB channels, in grey levels, under which a picture counts as grey: JPEG leaves about 1.
 GREY = 3.0
-LARGEST_SIGMA = 4.0  # pixels, at a side of 160; more would leave nothing of a face
-SHARPNESS_TOLERANCE = 0.02  # of the log of the Laplacian's spread
+# Edges of the bands of spatial frequency, as shares of Nyquist, in which detail is brought together. Below are light
+# and pose; within a band, what is narrow (the peaks of a generator's upsampling) stands out as it did.
+BANDS = np.geomspace(1 / 32, 1.0, 9)
+ROUNDING = 1 / 12  # power of the noise of rounding to whole grey levels
 SHARD = 2000  # pictures in a parquet file
 FED_SIDE = 160  # pixels; pictures are compared as the shipped model's processor feeds them
 
@@ -192,48 +194,32 @@ class BringTogether:
 def bring_together(
     pictures: list[PILImage.Image], history: History, crop_fraction: float
 ) -> tuple[list[PILImage.Image], list[dict[str, Any]]]:
-    """Bring RGB pictures down to the size, contrast, colour and sharpness that all of them have.
+    """Bring RGB pictures down to the size, contrast, colour and detail that all of them have.
 
     Returns:
-        The pictures, and for each what was done: the side before and after, the sigma of the blur in pixels, the factor
-        of contrast.
+        The pictures, and for each what was done: the side before and after, the factor of contrast, and `detail`, the
+        share of its finest detail that was left.
     """
     before = [min(picture.size) for picture in pictures]
     side = min(max(resized(picture, history).size) for picture in pictures)
     pictures = [resized(picture, history, side) for picture in pictures]
-    pictures, factors = _one_tone(pictures, crop_fraction)
-    pictures, sigmas = _one_sharpness(pictures, crop_fraction)
-    done = [
-        {"side": side, "side_before": old, "blur_sigma": round(sigma, 3), "contrast": round(factor, 3)}
-        for old, sigma, factor in zip(before, sigmas, factors, strict=True)
-    ]
-    return pictures, done
-
-
-def _one_tone(pictures: list[PILImage.Image], crop_fraction: float) -> tuple[list[PILImage.Image], list[float]]:
-    """One mean (the mean of all) and one spread (the least) of luma and chroma, as the classifier sees them.
-
-    A linear map of each YCbCr channel, as in Reinhard et al. (2001). If one is grey, all become grey.
-    """
     squares = [centre_square(picture, crop_fraction) for picture in pictures]
-    statistics = [_statistics(square) for square in squares]
-    means = np.mean([mean for mean, _ in statistics], axis=0)
-    spreads = np.min([spread for _, spread in statistics], axis=0)
-    if any(is_grey(square) for square in squares):
-        means[1:], spreads[1:] = 128, 0
-    toned, factors = [], []
-    for picture, (mean, spread) in zip(pictures, statistics, strict=True):
-        factor = spreads / np.maximum(spread, 1e-3)
-        channels = np.asarray(picture.convert("YCbCr"), np.float32)
-        channels = np.clip(np.round((channels - mean) * factor + means), 0, 255).astype(np.uint8)
-        toned.append(PILImage.fromarray(channels, "YCbCr").convert("RGB"))
-        factors.append(float(factor[0]))
-    return toned, factors
-
-
-def _statistics(picture: PILImage.Image) -> tuple[np.ndarray, np.ndarray]:
-    channels = np.asarray(picture.convert("YCbCr"), np.float32).reshape(-1, 3)
-    return channels.mean(axis=0), channels.std(axis=0)
+    grey = any(is_grey(square) for square in squares)
+    channels = [np.asarray(picture.convert("YCbCr"), np.float32) for picture in pictures]
+    factors, offsets = _one_tone([np.asarray(square.convert("YCbCr"), np.float32) for square in squares], grey)
+    channels = [array * factor + offset for array, factor, offset in zip(channels, factors, offsets, strict=True)]
+    gains = _one_detail([_centre(array, crop_fraction) for array in channels])
+    channels = [_filtered(array, gain) for array, gain in zip(channels, gains, strict=True)]
+    done = [
+        {
+            "side": side,
+            "side_before": old,
+            "contrast": round(float(factor[0]), 3),
+            "detail": round(float(gain[0, -1]), 3),
+        }
+        for old, factor, gain in zip(before, factors, gains, strict=True)
+    ]
+    return [_picture(array) for array in channels], done
 
 
 def is_grey(picture: PILImage.Image) -> bool:
@@ -241,26 +227,63 @@ def is_grey(picture: PILImage.Image) -> bool:
     return greyness(picture)["channel_distance"] < GREY
 
 
-def _one_sharpness(pictures: list[PILImage.Image], crop_fraction: float) -> tuple[list[PILImage.Image], list[float]]:
-    """Blur all but the softest until their Laplacian's spread, as the classifier sees them, is that of the softest."""
+def _one_tone(squares: list[np.ndarray], grey: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Factors and offsets (n, 3) that give YCbCr squares one mean (the mean of all) and one spread (the least).
 
-    def measure(picture: PILImage.Image) -> float:
-        return sharpness(centre_square(picture, crop_fraction, FED_SIDE))["laplacian"]
+    A linear map of each channel, as in Reinhard et al., Color transfer between images (2001). If one picture is grey,
+    all become so.
+    """
+    means = np.stack([square.mean((0, 1)) for square in squares])
+    spreads = np.stack([square.std((0, 1)) for square in squares])
+    mean, spread = means.mean(axis=0), spreads.min(axis=0)
+    if grey:
+        mean[1:], spread[1:] = 128, 0
+    factors = spread / np.maximum(spreads, 1e-3)
+    return factors, mean - factors * means
 
-    measured = [measure(picture) for picture in pictures]
-    target = min(measured)
-    sigmas = []
-    for i, picture in enumerate(pictures):
-        low, high, sigma = 0.0, LARGEST_SIGMA * min(picture.size) / FED_SIDE, 0.0
-        blurred, value = picture, measured[i]
-        while abs(value - target) > SHARPNESS_TOLERANCE and high - low > 0.01:
-            sigma = (low + high) / 2
-            blurred = picture.filter(ImageFilter.GaussianBlur(sigma))
-            value = measure(blurred)
-            low, high = (sigma, high) if value > target else (low, sigma)
-        pictures[i] = blurred
-        sigmas.append(sigma)
-    return pictures, sigmas
+
+def _one_detail(squares: list[np.ndarray]) -> np.ndarray:
+    """Gains (n, 3, bands) of at most 1 that bring each band of each channel down to the weakest of the pictures."""
+    powers = np.stack([[_band_powers(square[..., channel]) for channel in range(3)] for square in squares])
+    return np.sqrt(powers.min(axis=0) / powers)
+
+
+def _band_powers(channel: np.ndarray) -> np.ndarray:
+    """Mean power of a channel's cosine transform in each band of `BANDS`, and a little, so that it is never zero."""
+    power = np.asarray(dctn(channel, norm="ortho")) ** 2
+    band = np.digitize(_frequencies(channel.shape), BANDS)
+    sums = np.bincount(band.ravel(), power.ravel(), len(BANDS) + 1)
+    counts = np.bincount(band.ravel(), minlength=len(BANDS) + 1)
+    return sums[1:-1] / np.maximum(counts[1:-1], 1) + ROUNDING
+
+
+def _filtered(array: np.ndarray, gains: np.ndarray) -> np.ndarray:
+    """A picture (h, w, 3) with the gains (3, bands) applied; between the bands' middles they go over smoothly."""
+    middles = np.log(np.concatenate([BANDS[:1], np.sqrt(BANDS[1:] * BANDS[:-1])]))
+    frequencies = np.log(np.maximum(_frequencies(array.shape[:2]), 1e-6))
+    out = np.empty_like(array)
+    for channel in range(3):
+        gain = np.exp(np.interp(frequencies, middles, np.concatenate([[0.0], np.log(gains[channel])])))
+        out[..., channel] = idctn(
+            np.asarray(dctn(array[..., channel], norm="ortho")) * gain.astype(np.float32), norm="ortho"
+        )
+    return out
+
+
+def _frequencies(shape: tuple[int, ...]) -> np.ndarray:
+    """Distance from zero frequency of each coefficient of a cosine transform, as a share of Nyquist."""
+    return np.hypot(np.arange(shape[0])[:, None] / shape[0], np.arange(shape[1]) / shape[1])
+
+
+def _centre(array: np.ndarray, fraction: float) -> np.ndarray:
+    height, width = array.shape[:2]
+    side = max(1, round(min(height, width) * fraction))
+    top, left = (height - side) // 2, (width - side) // 2
+    return array[top : top + side, left : left + side]
+
+
+def _picture(array: np.ndarray) -> PILImage.Image:
+    return PILImage.fromarray(np.clip(np.round(array), 0, 255).astype(np.uint8), "YCbCr").convert("RGB")
 
 
 def write_matched(matched: Matched, folder: Path, history: History, seed: int) -> None:

@@ -123,7 +123,7 @@ def background_spectrum(picture: Image.Image, face: tuple[float, float, float, f
 def power(grey: np.ndarray) -> np.ndarray:
     """Power spectra (…, side, side), zero frequency first, of grey squares under a Hann window."""
     window = np.hanning(grey.shape[-1]).astype(np.float32)
-    return np.abs(fft2((grey - grey.mean((-2, -1), keepdims=True)) * np.outer(window, window))) ** 2
+    return np.abs(np.asarray(fft2((grey - grey.mean((-2, -1), keepdims=True)) * np.outer(window, window)))) ** 2
 
 
 def radial_profile(spectrum: np.ndarray, bands: int = 16) -> np.ndarray:

@@ -170,7 +170,9 @@ def too_few(labels: np.ndarray, groups: np.ndarray) -> str:
     return ""
 
 
-def out_of_fold(values: np.ndarray, labels: np.ndarray, groups: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
+def out_of_fold(
+    values: np.ndarray, labels: np.ndarray, groups: np.ndarray, seed: int, trees: int = TREES
+) -> tuple[np.ndarray, np.ndarray]:
     """Scores of pictures by forests that saw none of their group, and the columns' mean importances.
 
     Scores are ranks within their fold, from 0 to 1. The raw probabilities of the folds are not comparable: a fold with
@@ -182,16 +184,17 @@ def out_of_fold(values: np.ndarray, labels: np.ndarray, groups: np.ndarray, seed
         labels: (n,), 0 or 1.
         groups: (n,).
         seed: of folds and forests.
+        trees: of each forest.
     """
     scores = np.zeros(len(labels))
     importances = np.zeros(values.shape[1])
     folds = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=seed)
     for train, test in folds.split(values, labels, groups):
         forest = RandomForestClassifier(
-            TREES, min_samples_leaf=SMALLEST_LEAF, class_weight="balanced", random_state=seed, n_jobs=1
+            trees, min_samples_leaf=SMALLEST_LEAF, class_weight="balanced", random_state=seed, n_jobs=1
         )
         forest.fit(values[train], labels[train])
-        told = forest.predict_proba(values[test])[:, 1].round(9)  # sums of trees differ in the last digit
+        told = np.asarray(forest.predict_proba(values[test]))[:, 1].round(9)  # sums of trees differ in the last digit
         scores[test] = (rankdata(told) - 0.5) / len(test)
         importances += forest.feature_importances_ / FOLDS
     return scores, importances

@@ -17,11 +17,8 @@ def rng():
 
 def test_files_of_any_history_come_out_with_the_same():
     outs = []
-    for format_, options in (
-        ("PNG", {}),
-        ("JPEG", {"quality": 40, "exif": b"Exif\0\0MM\0*\0\0\0\x08\0\0"}),
-        ("WEBP", {}),
-    ):
+    exif = b"Exif\0\0MM\0*\0\0\0\x08\0\0"
+    for format_, options in (("PNG", {}), ("JPEG", {"quality": 40, "exif": exif}), ("WEBP", {})):
         buffer = io.BytesIO()
         noise(400, 0).crop((0, 0, 400, 330)).save(buffer, format_, **options)
         outs.append(equalise(load_picture(buffer.getvalue()), History(), rng()))
