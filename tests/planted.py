@@ -10,7 +10,7 @@ from PIL import Image as PILImage
 from PIL import ImageFilter
 
 # What a picture is made by: a number drawn for its label.
-Draw = Callable[[int, np.random.Generator], float]
+Draw = Callable[[int, np.random.Generator], Any]
 
 
 def noise(side: int, seed: int) -> PILImage.Image:
@@ -55,9 +55,9 @@ def planted(
     return Dataset.from_list(rows, features=features)
 
 
-def other_quality(label: int, rng: np.random.Generator) -> float:
+def other_quality(label: int, rng: np.random.Generator) -> Any:
     return rng.integers(60, 76) if label == 0 else rng.integers(82, 96)
 
 
-def other_side(label: int, rng: np.random.Generator) -> float:
+def other_side(label: int, rng: np.random.Generator) -> Any:
     return rng.integers(56, 76) if label == 0 else rng.integers(80, 100)

@@ -40,7 +40,7 @@ def jpeg_facts(data: bytes) -> dict[str, float]:
     Files that are no JPEG, and facts a JPEG lacks, give -1.
     """
     names = "quality luma_table chroma_table first_step subsampling progressive"
-    facts = dict.fromkeys(names.split(), -1.0)
+    facts: dict[str, float] = {name: -1.0 for name in names.split()}
     if file_format(data) != "JPEG":
         return facts
     for marker, payload in _segments(data):

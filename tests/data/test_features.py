@@ -54,7 +54,7 @@ def test_face_positions_are_measured_from_the_middle():
 def test_a_picture_without_a_face_has_no_position():
     values = Features(find_faces=lambda picture: [])(row(), 0)["values"]
     assert all(math.isnan(values[f"face.{name}_x"]) for name in LANDMARKS)
-    assert values["background.00"] == Features()(row(), 0)["values"]["background.00"]
+    assert math.isnan(values["face.side"])
 
 
 def test_what_is_fed_can_be_prepared():

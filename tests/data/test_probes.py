@@ -31,8 +31,10 @@ def table(shift, n=160, seed=0):
 
 def test_a_leak_is_found_and_what_is_none_is_not():
     found, quiet = run_probes(*table(4.0), probes=[SHARPNESS, LIGHT])
+    assert found.auc is not None
     assert found.auc >= 0.95
     assert found.leaks
+    assert quiet.interval is not None
     assert quiet.interval[0] < 0.5 < quiet.interval[1]
     assert not quiet.leaks
 
@@ -61,20 +63,23 @@ def test_scores_out_of_fold_are_spread_as_chance_alone_would():
 
 
 def test_near_duplicates_stay_in_one_fold():
-    # Pairs of equal pictures with random labels of their own: told right only by remembering the other one.
+    # Ten copies each of sixteen pictures, labelled by chance: told right only by remembering a copy.
     rng = np.random.default_rng(0)
-    values = np.repeat(rng.normal(size=(80, 1)), 2, axis=0)
-    labels, groups = np.repeat(np.arange(80) % 2, 2), np.repeat(np.arange(80), 2)
+    values = np.repeat(rng.normal(size=(16, 1)), 10, axis=0)
+    labels, groups = np.repeat(np.arange(16) % 2, 10), np.repeat(np.arange(16), 10)
     features = pd.DataFrame({"fed.light.mean": values[:, 0]})
     (together,) = run_probes(features, labels, groups, probes=[LIGHT])
     (apart,) = run_probes(features, labels, np.arange(160), probes=[LIGHT])
-    assert together.auc < 0.65 < apart.auc
+    assert together.auc is not None
+    assert apart.auc is not None
+    assert together.auc < 0.7 < 0.95 < apart.auc
 
 
 def test_missing_numbers_are_taken():
     features, labels, groups = table(4.0)
     features.loc[::3, "fed.sharpness.laplacian"] = np.nan
     (finding,) = run_probes(features, labels, groups, probes=[SHARPNESS])
+    assert finding.auc is not None
     assert finding.auc > 0.75
 
 
