@@ -65,7 +65,7 @@ def quality(luma_sum: int) -> float:
 
 def metadata_facts(data: bytes) -> dict[str, float]:
     """Bytes of EXIF, XMP, colour profile, comments and whatever else stands beside the picture, in JPEG, PNG, WebP."""
-    facts = dict.fromkeys(["exif", "xmp", "profile", "comment", "other"], 0.0)
+    facts: dict[str, float] = {kind: 0.0 for kind in ("exif", "xmp", "profile", "comment", "other")}
     for kind, length in _metadata(data):
         facts[kind] += length
     return facts

@@ -7,10 +7,10 @@ import pytest
 from planted import other_quality, other_side, planted
 from tiny import tiny_folder
 
-from fakeface.data.audit import audit, grade, together, verdict
+from fakeface.data.audit import _transforms, audit, grade, measured, together, verdict
 from fakeface.data.features import Features
 from fakeface.data.loading import DataError
-from fakeface.data.probes import PROBES, Finding
+from fakeface.data.probes import PROBES, Finding, run_probes
 from fakeface.detector import Detector
 
 N = 100
@@ -64,28 +64,33 @@ def test_the_report_is_plain_json(clean):
     assert clean.report["sources"][0] == {"source": "camera-a", "label": 0, "generator": "none", "n": 25}
 
 
+def test_on_random_labels_every_interval_holds_one_half(clean):
+    labels = np.random.default_rng(0).permutation(np.arange(N) % 2)
+    for finding in run_probes(clean.features, labels, np.arange(N)):
+        if finding.interval:
+            low, high = finding.interval
+            assert low <= 0.5 <= high, finding.probe.name
+
+
 def test_broken_pictures_are_named_and_the_rest_goes_on():
-    data = planted(52)
-    broken = data.map(
+    broken = planted(12).map(
         lambda row, i: {"image": {"bytes": b"no picture", "path": None}} if i in (3, 8) else row, with_indices=True
     )
-    measured = []
+    dataset, features, phashes, refused = measured(broken, Features())
+    words = "not a picture, whatever its name says; give a JPEG, PNG or WebP file"
+    assert refused == [f"row 3: {words}", f"row 8: {words}"]
+    assert len(dataset) == len(features) == len(phashes) == 10
+    assert features["file.jpeg.quality"].between(55, 96).all()
 
-    class Counts(Features):
-        def __call__(self, row, index):
-            measured.append(index)
-            return super().__call__(row, index)
 
-    result = audit(broken, measure=Counts())
-    assert result.report["refused"]["n"] == 2
-    assert result.report["refused"]["messages"][0].startswith("row 3: not a picture")
-    assert result.report["pictures"] == {"real": 25, "generated": 25}
-    assert measured == list(range(52))
+def test_the_number_of_processes_changes_nothing():
+    alone, two = (measured(planted(6), Features(), workers)[1] for workers in (1, 2))
+    assert alone.equals(two)
 
 
 def test_too_few_pictures_are_refused():
     with pytest.raises(DataError, match="faces: only 10 real pictures: at least 20 are needed"):
-        audit(planted(60), name="faces", limit=20)
+        audit(planted(20), name="faces")
 
 
 def test_recorded_groups_and_pairs_stay_together():
@@ -116,8 +121,9 @@ def test_the_verdict_is_on_the_pictures_not_on_what_is_recorded_of_them():
     assert words.startswith("The label can be told by 2 of 3 probes. JPEG quality is the worst: gives the label away")
 
 
-def test_a_model_is_tested_on_one_label_at_a_time(tmp_path):
+def test_a_model_is_tested_on_pictures_of_both_labels(tmp_path):
     detector = Detector.from_pretrained(tiny_folder(tmp_path / "model"), device="cpu")
-    rows = audit(planted(50), detector=detector).report["transforms"]
+    rows = _transforms(detector, planted(9), np.arange(9) % 2)
     assert [row["transform"] for row in rows][:2] == ["JPEG, quality 50", "WebP, quality 60"]
     assert all(0 <= row["auc_real_changed"] <= 1 for row in rows)
+    assert max(abs(row["shift_real"]) for row in rows) > 0

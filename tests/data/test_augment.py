@@ -4,6 +4,7 @@ import hashlib
 import io
 import random
 from dataclasses import replace
+from typing import Any
 
 import datasets
 import numpy as np
@@ -231,7 +232,8 @@ def pixels(dataset):
 def test_rows_are_the_same_for_any_number_of_processes():
     expected = [deliver(photo(seed=i), sample_rng(3, 1, i), Augmentation()).tobytes() for i in range(6)]
     change = AugmentRows(seed=3, epoch=1)
-    for options in ({"num_proc": 1}, {"num_proc": 2}, {"batched": True, "batch_size": 4}):
+    kinds: tuple[dict[str, Any], ...] = ({"num_proc": 1}, {"num_proc": 2}, {"batched": True, "batch_size": 4})
+    for options in kinds:
         assert pixels(rows().map(change, with_indices=True, **options)) == expected
     assert pixels(rows().with_transform(change)) == expected
 

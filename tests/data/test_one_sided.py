@@ -2,6 +2,7 @@
 
 import io
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,7 +22,7 @@ def rows(n=24):
     return out
 
 
-def detector(logit):
+def detector(logit) -> Any:
     """A detector whose logit of `generated` is a function of pixels (n, 3, 32, 32) from 0 to 1."""
 
     def model(pixel_values):
