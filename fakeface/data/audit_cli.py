@@ -114,5 +114,6 @@ def _clear_refusals() -> Iterator[None]:
     try:
         yield
     except ValueError as error:
-        print(error, file=sys.stderr)
+        # Names of files and columns are a stranger's: they must not pass for another line or steer the terminal.
+        print("".join(c if c.isprintable() else ascii(c)[1:-1] for c in str(error)), file=sys.stderr)
         raise typer.Exit(2) from None
