@@ -84,8 +84,9 @@ def equalise(
     with _clear_refusals():
         from .equalise import History
         from .loading import open_dataset
-        from .matching import match_dataset, write_matched
+        from .matching import match_dataset, refuse_used, write_matched
 
+        refuse_used(out)  # before the work, not after it
         history = History(size=size, quality=(quality, quality))
         matched = match_dataset(
             open_dataset(dataset, records=True), history, crop_fraction=crop_fraction, seed=seed, workers=workers

@@ -286,14 +286,19 @@ def _picture(array: np.ndarray) -> PILImage.Image:
     return PILImage.fromarray(np.clip(np.round(array), 0, 255).astype(np.uint8), "YCbCr").convert("RGB")
 
 
+def refuse_used(folder: Path) -> None:
+    """Raise DataError if a folder holds parquet files already: two datasets in one would be opened as one."""
+    if folder.exists() and any(folder.rglob("*.parquet")):
+        raise DataError(f"{folder}: holds a dataset already; name another folder")
+
+
 def write_matched(matched: Matched, folder: Path, history: History, seed: int) -> None:
     """Write a matched dataset as parquet shards, and `history.json` with what was done.
 
     Raises:
         DataError: the folder holds parquet files already, or cannot be written.
     """
-    if folder.exists() and any(folder.rglob("*.parquet")):
-        raise DataError(f"{folder}: holds a dataset already; name another folder")
+    refuse_used(folder)
     shards = max(1, math.ceil(len(matched.dataset) / SHARD))
     record = {
         "history": asdict(history),
