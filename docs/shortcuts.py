@@ -68,7 +68,7 @@ augmentation of training.
 Matching kept {words["kept"]} of the {words["n"]} pictures ({words["left_out"]} had no counterpart, {words["refused"]}
 could not be read). It shrank {words["shrunk"]} of them, and halved the finest detail, or more, of {words["softened"]}.
 Measuring and probing took {words["seconds"]:.0f} s as collected and {words["seconds_matched"]:.0f} s matched, with
-{words["workers"]} processes on the machine that wrote this page, most of it to find faces.
+{words["workers"]} processes.
 
 ## What remains
 
