@@ -28,8 +28,6 @@ def is_picture(name: str) -> bool:
 class Zip:
     """A zip archive; members in the order of their names."""
 
-    sequential = False
-
     def __init__(self, path: Path) -> None:
         self.path = path
         try:
@@ -74,7 +72,6 @@ class Tar:
     def __init__(self, path: Path) -> None:
         self.path = path
         name = path.name.lower()
-        self.sequential = not name.endswith(".tar")
         openers = {".gz": gzip.open, ".tgz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
         try:
             self._file: IO[bytes] = openers.get(Path(name).suffix, open)(path, "rb")  # type: ignore[operator]

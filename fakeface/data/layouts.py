@@ -20,6 +20,8 @@ from ..images import PICTURE_SUFFIXES, Limits, PictureError
 
 # What browsers and download tools call a file that is still on its way.
 PARTIAL_SUFFIXES = (".part", ".partial", ".crdownload", ".download", ".aria2", ".incomplete", ".opdownload")
+# Archives that are read from the start to reach a member: one process must take all of it, in order.
+SEQUENTIAL_SUFFIXES = (".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 _OPEN_CONTAINERS = 4  # per process; the table of contents of a zip of 100,000 members takes about 50 MB
 UNTOLD = -1  # the label of a picture whose container does not tell it
 
@@ -48,8 +50,6 @@ class Reference(NamedTuple):
 class Container(Protocol):
     """An archive or table. `LayoutError` from the constructor and `references` means that it is no use as a whole."""
 
-    sequential: bool  # reading backwards is dear, so that one process must take all of it, in order
-
     def __init__(self, path: Path) -> None: ...
 
     def references(self, container: str) -> Iterator[Reference]:
@@ -70,7 +70,7 @@ def container_class(path: Path) -> type[Container] | None:
     name = path.name.lower()
     if name.endswith(".zip"):
         return archives.Zip
-    if name.endswith((".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")):
+    if name.endswith((".tar", *SEQUENTIAL_SUFFIXES)):
         return archives.Tar
     if name.endswith(".parquet"):
         return tables.Parquet

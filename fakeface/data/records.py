@@ -27,8 +27,6 @@ class TFRecord:
     of ProGAN and StyleGAN), and TensorFlow's own (`image/encoded`, a picture file).
     """
 
-    sequential = False
-
     def __init__(self, path: Path) -> None:
         self.path = path
         try:
@@ -134,8 +132,6 @@ class Lmdb:
     Where keys name a resolution (`256-00000`, `1024-00000`, as `prepare_data.py` of rosinality's stylegan2-pytorch
     writes them), only the largest is taken: the others are the same pictures.
     """
-
-    sequential = False
 
     def __init__(self, path: Path) -> None:
         try:

@@ -20,8 +20,6 @@ _TOLD = ("label", "generator", "source")  # columns that are taken over where a 
 class Parquet:
     """A parquet file with a column `image`: picture files, bare or as the struct that `datasets` writes."""
 
-    sequential = False
-
     def __init__(self, path: Path) -> None:
         import pyarrow as pa
         import pyarrow.parquet as pq
