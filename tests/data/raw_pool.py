@@ -14,10 +14,9 @@ def unpack(faces: Path, root: Path, limit: int = 0) -> int:
     count = 0
     for file in sorted(faces.glob("pool-*.parquet")):
         table = pq.read_table(file, columns=["image", "source"])
-        for row in table.slice(0, limit or len(table)).to_pylist():
-            # Two pictures of a source may have the same name, but not in one file of the pool.
-            target = root / row["source"] / file.stem / row["image"]["path"]
-            assert not target.exists(), target
+        for number, row in enumerate(table.slice(0, limit or len(table)).to_pylist()):
+            # Two pictures of a source may have the same name, so a number stands before it.
+            target = root / row["source"] / file.stem / f"{number:04d}-{row['image']['path']}"
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(row["image"]["bytes"])
             count += 1
