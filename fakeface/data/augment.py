@@ -4,14 +4,16 @@ Every operation is applied to both classes alike. Randomness comes from (seed, e
 the same whatever the number of workers or ranks, and after a resume.
 """
 
-import io
 import math
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageEnhance, ImageFilter, ImageOps
 
 from ..images import load_picture
+from .channels import LONGEST_SAVED, reencode, screenshot, send
 
 RESAMPLING = (
     Image.Resampling.BILINEAR,
@@ -20,7 +22,6 @@ RESAMPLING = (
     Image.Resampling.BOX,
     Image.Resampling.NEAREST,
 )
-LONGEST_SAVED = 16_383  # pixels; the longest side that WebP can hold
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,8 @@ class Augmentation:
     robust recipes (rescale 0.4-1.3, thumbnails 180-320 px, one or two saves at quality 30-95, a quarter of them WebP,
     blur sigma 0-3 at 280 px), with thumbnails reaching down to 80 px, the size of an avatar. Tone: grey pictures are
     nearly always photographs, and Stable Diffusion is sharper than cameras are.
+
+    What is 0 by default draws nothing from the generator, so that the draws of earlier runs stay as they were.
     """
 
     flip: float = 0.5
@@ -52,6 +55,10 @@ class Augmentation:
     noise_sigma: tuple[float, float] = (1.0, 10.0)  # grey levels
     tone: float = 0.6
     grey: float = 0.15
+    avif: float = 0.0  # share of the saves
+    half_chroma: float = 0.0  # share of the JPEG saves with 4:2:2
+    screenshot: float = 0.0
+    platform: float = 0.0  # one of fakeface.data.channels.PLATFORMS, after all else
 
 
 def sample_rng(seed: int, epoch: int, index: int) -> np.random.Generator:
@@ -118,7 +125,16 @@ def deliver(picture: Image.Image, rng: np.random.Generator, how: Augmentation) -
         picture = _resize(picture, min(1.0, target / min(picture.size)), rng)
     if rng.random() < how.second_save:
         picture = _save(picture, rng, how)
+    if _drawn(rng, how.screenshot):
+        picture = screenshot(picture, rng)
+    if _drawn(rng, how.platform):
+        picture = send(picture, rng)
     return picture
+
+
+def _drawn(rng: np.random.Generator, probability: float) -> bool:
+    """Whether an operation is drawn; an impossible one takes no draw."""
+    return probability > 0 and rng.random() < probability
 
 
 def _resize(picture: Image.Image, factor: float, rng: np.random.Generator) -> Image.Image:
@@ -127,14 +143,63 @@ def _resize(picture: Image.Image, factor: float, rng: np.random.Generator) -> Im
 
 
 def _save(picture: Image.Image, rng: np.random.Generator, how: Augmentation) -> Image.Image:
-    """Encode and decode once: WebP, or JPEG with or without chroma subsampling."""
+    """Encode and decode once: WebP, AVIF, or JPEG with or without chroma subsampling."""
     if max(picture.size) > LONGEST_SAVED:
         return picture
     quality = int(rng.integers(how.quality[0], how.quality[1] + 1))
-    buffer = io.BytesIO()
+    if _drawn(rng, how.avif):
+        return reencode(picture, "AVIF", quality)
     if rng.random() < how.webp:
-        # method 1 is several times faster than the default 4 and leaves the same kind of traces.
-        picture.save(buffer, "WEBP", quality=quality, method=1)
-    else:
-        picture.save(buffer, "JPEG", quality=quality, subsampling=("4:2:0", "4:4:4")[rng.integers(2)])
-    return load_picture(buffer.getvalue())
+        return reencode(picture, "WEBP", quality)
+    subsampling = "4:2:2" if _drawn(rng, how.half_chroma) else ("4:2:0", "4:4:4")[rng.integers(2)]
+    return reencode(picture, "JPEG", quality, subsampling)
+
+
+@dataclass(frozen=True)
+class AugmentRows:
+    """Delivery augmentation for any `datasets` dataset with pictures in it.
+
+    >>> from fakeface.data.augment import AugmentRows
+    >>> delivered = dataset.map(AugmentRows(seed=1), with_indices=True)                    # doctest: +SKIP
+    >>> fresh = dataset.add_column("index", range(len(dataset)))                           # doctest: +SKIP
+    >>> fresh = fresh.with_transform(AugmentRows(seed=1, epoch=3))                         # doctest: +SKIP
+
+    Row i of an epoch is the same in any order, batch or number of processes.
+
+    Attributes:
+        how: the augmentation.
+        seed, epoch: of the draws; another epoch gives other pictures.
+        column: with the pictures: PIL pictures, or `{"bytes": …, "path": …}` of `Image(decode=False)`.
+        index: column that numbers the rows, for `with_transform`, which does not tell them.
+        change: `deliver`, or `augment`, which also changes pose and tone.
+    """
+
+    how: Augmentation = field(default_factory=Augmentation)
+    seed: int = 0
+    epoch: int = 0
+    column: str = "image"
+    index: str = "index"
+    change: Callable[[Image.Image, np.random.Generator, Augmentation], Image.Image] = deliver
+
+    def __call__(self, rows: dict[str, Any], indices: int | Sequence[int] | None = None) -> dict[str, Any]:
+        """A row and its number, or columns and their numbers, with the pictures as PIL pictures.
+
+        Raises:
+            PictureError: a picture cannot be read; the error names it. Filter such rows out first.
+            ValueError: the rows' numbers are not known.
+        """
+        if indices is None:
+            indices = rows.get(self.index)
+        if indices is None:
+            raise ValueError(
+                f"the rows' numbers are not known: use map(…, with_indices=True), or add a column {self.index!r}"
+            )
+        if isinstance(indices, int):
+            return {**rows, self.column: self._changed(rows[self.column], indices)}
+        pictures = [self._changed(*pair) for pair in zip(rows[self.column], indices, strict=True)]
+        return {**rows, self.column: pictures}
+
+    def _changed(self, picture: Any, index: int) -> Image.Image:
+        name = picture.get("path") if isinstance(picture, dict) else None
+        loaded = load_picture(picture, name=name or f"row {index}")
+        return self.change(loaded, sample_rng(self.seed, self.epoch, index), self.how)

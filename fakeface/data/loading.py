@@ -15,29 +15,40 @@ from .splits import assign_splits, near_duplicate_groups, phash, unknown_names
 # `split_hint` values of datasets that name their own held-out sources.
 UNSEEN_HINTS = {"unseen", "unseen-source"}
 PHASH = re.compile("[0-9a-f]{16}")
+# What a dataset may say of its pictures' files as they were found, and which pictures belong together.
+NATIVE = {
+    "native_width": "int64",
+    "native_height": "int64",
+    "native_format": "string",
+    "native_jpeg_quality": "int64",
+    "native_subsampling": "string",
+    "native_has_metadata": "bool",
+}
+TOGETHER = {"group": "int64", "pair": "int64"}
 
 
 class DataError(ValueError):
     """The data cannot be used; the message names it and the cure."""
 
 
-def open_dataset(data: str | list[str]) -> Dataset:
+def open_dataset(data: str | list[str], *, records: bool = False) -> Dataset:
     """Open a dataset with the columns `image` (undecoded), `label`, `source` and `generator`.
 
     Args:
         data: one or several of: a parquet file or glob; a folder of parquet files; a folder with `real/` and
             `generated/` inside, where a deeper folder names the source (`generated/stylegan2/a.jpg`); a Hub dataset.
+        records: keep the columns of `NATIVE` and `TOGETHER` too, where they are there.
 
     Raises:
         DataError: nothing is there, or a column or label is not as it must be.
     """
-    parts = [_open_one(part) for part in ([data] if isinstance(data, str) else data)]
+    parts = [_open_one(part, records) for part in ([data] if isinstance(data, str) else data)]
     if not parts:
         raise DataError("no data given: name parquet files, an image folder or a Hub dataset")
     return concatenate_datasets(parts)
 
 
-def _open_one(data: str) -> Dataset:
+def _open_one(data: str, records: bool) -> Dataset:
     path = Path(data).expanduser()
     if path.is_dir():
         # Beside its `data/`, a dataset that `fakeface data build` made has a parquet file of rejects.
@@ -52,7 +63,7 @@ def _open_one(data: str) -> Dataset:
         dataset = _hub_dataset(data)
     else:
         raise DataError(f"{data}: no such file or folder")
-    return _normalise(dataset, data)
+    return _normalise(dataset, data, records)
 
 
 def _parquet(files: list[str], data: str) -> Dataset:
@@ -93,7 +104,7 @@ def _image_folder(path: Path) -> Dataset:
     return Dataset.from_dict(rows)
 
 
-def _normalise(dataset: Dataset, data: str) -> Dataset:
+def _normalise(dataset: Dataset, data: str, records: bool) -> Dataset:
     """Bring types to one form; refuse what would silently train on the wrong labels."""
     if not len(dataset):
         raise DataError(f"{data}: no pictures in it")
@@ -112,8 +123,22 @@ def _normalise(dataset: Dataset, data: str) -> Dataset:
         dataset = dataset.cast_column(column, Value("string"))
     dataset = dataset.cast_column("image", Image(decode=False))
     keep = ["image", "label", "source", "generator", "split", "split_hint", "phash"]
+    if records:
+        dataset = _typed(dataset, data, {**NATIVE, **TOGETHER})
+        keep += [*NATIVE, *TOGETHER]
     dataset = dataset.select_columns([column for column in keep if column in dataset.column_names])
     return dataset.cast_column("label", ClassLabel(names=list(LABELS)))
+
+
+def _typed(dataset: Dataset, data: str, kinds: dict[str, str]) -> Dataset:
+    """Cast those columns that are there, so that several datasets fit together."""
+    for column, kind in kinds.items():
+        if column in dataset.column_names:
+            try:
+                dataset = dataset.cast_column(column, Value(kind))
+            except Exception as error:  # Arrow has a type for each way in which values do not fit
+                raise DataError(f"{data}: column {column!r} does not hold values of type {kind} ({error})") from error
+    return dataset
 
 
 def examine(row: dict[str, Any], index: int) -> dict[str, str]:

@@ -1,14 +1,29 @@
 """Augmentation: the same draw, the same bytes; and no picture that it cannot take."""
 
+import hashlib
+import io
 import random
 from dataclasses import replace
 
+import datasets
 import numpy as np
 import pytest
 import torch
+from datasets import Dataset
 from PIL import Image
 
-from fakeface.data.augment import Augmentation, augment, change_pose, change_tone, deliver, sample_rng
+from fakeface.data.augment import (
+    Augmentation,
+    AugmentRows,
+    _drawn,
+    augment,
+    change_pose,
+    change_tone,
+    deliver,
+    sample_rng,
+)
+from fakeface.data.channels import screenshot, send
+from fakeface.images import PictureError
 
 NEVER = Augmentation(
     flip=0, rotate=0, rescale=0, thumbnail=0, save=0, second_save=0, blur=0, sharpen=0, noise=0, tone=0, grey=0
@@ -145,3 +160,98 @@ def test_global_generators_neither_matter_nor_move():
     second, _ = after(1, lambda: augment(photo(), sample_rng(0, 0, 0), certain))
     assert same(first, second)
     assert draws == after(0, lambda: None)[1]
+
+
+# ---- what is not drawn by default
+
+# sha256 of `augment` and `deliver` over 30 places each, computed before any operation was added.
+DRAWN_SO_FAR = "482aff3a391c3de98f92217ae17fe974e3fe5c2581394e4ff234a44375d0f24d"
+
+
+def test_default_draws_are_those_of_earlier_checkpoints():
+    digest = hashlib.sha256()
+    for index in range(30):
+        for change in (augment, deliver):
+            digest.update(change(photo(120, 96, 1), sample_rng(5, 2, index), Augmentation()).tobytes())
+    assert digest.hexdigest() == DRAWN_SO_FAR
+
+
+def test_what_is_impossible_draws_nothing():
+    class Counting:
+        calls = 0
+
+        def random(self):
+            self.calls += 1
+            return 0.5
+
+    counting = Counting()
+    assert [_drawn(counting, probability) for probability in (0.0, 1.0)] == [False, True]  # type: ignore[arg-type]
+    assert counting.calls == 1
+
+
+@pytest.mark.parametrize("key", ["avif", "half_chroma"])
+def test_saves_of_other_kinds_leave_other_traces(key):
+    how = replace(NEVER, save=1, webp=0, quality=(40, 40))
+    usual = deliver(photo(), sample_rng(0, 0, 0), how)
+    other = deliver(photo(), sample_rng(0, 0, 0), replace(how, **{key: 1.0}))
+    assert other.size == usual.size
+    assert not same(other, usual)
+
+
+# rescale, blur, noise, save, thumbnail, second save, and the new operation
+DECIDED = 7
+
+
+def test_screenshots_and_platforms_are_drawn_when_asked_for():
+    shot = deliver(photo(96, 96), sample_rng(0, 0, 0), replace(NEVER, screenshot=1))
+    assert same(shot, screenshot(photo(96, 96), skipped(sample_rng(0, 0, 0), DECIDED)))
+    sent = deliver(photo(96, 96), sample_rng(0, 0, 0), replace(NEVER, platform=1))
+    assert same(sent, send(photo(96, 96), skipped(sample_rng(0, 0, 0), DECIDED)))
+
+
+def skipped(rng, draws):
+    """Past the draws by which `deliver` decides what happens."""
+    rng.random(draws)
+    return rng
+
+
+# ---- rows of a dataset
+
+
+def rows(n=6):
+    return Dataset.from_dict({"image": [photo(seed=seed) for seed in range(n)], "index": list(range(n))}).cast_column(
+        "image", datasets.Image()
+    )
+
+
+def pixels(dataset):
+    return [row["image"].tobytes() for row in dataset]
+
+
+def test_rows_are_the_same_for_any_number_of_processes():
+    expected = [deliver(photo(seed=i), sample_rng(3, 1, i), Augmentation()).tobytes() for i in range(6)]
+    change = AugmentRows(seed=3, epoch=1)
+    for options in ({"num_proc": 1}, {"num_proc": 2}, {"batched": True, "batch_size": 4}):
+        assert pixels(rows().map(change, with_indices=True, **options)) == expected
+    assert pixels(rows().with_transform(change)) == expected
+
+
+def test_rows_keep_their_number_in_another_order():
+    shuffled = rows().select([4, 1]).with_transform(AugmentRows(seed=3))
+    expected = [deliver(photo(seed=i), sample_rng(3, 0, i), Augmentation()).tobytes() for i in (4, 1)]
+    assert pixels(shuffled) == expected
+
+
+def test_undecoded_rows_are_read_by_the_one_safe_decoder():
+    buffer = io.BytesIO()
+    photo(seed=2).save(buffer, "PNG")
+    row = {"image": {"bytes": buffer.getvalue(), "path": None}}
+    changed = AugmentRows(change=augment)(row, 5)["image"]
+    assert same(changed, augment(photo(seed=2), sample_rng(0, 0, 5), Augmentation()))
+    with pytest.raises(PictureError, match="row 5: not a picture"):
+        AugmentRows()({"image": {"bytes": b"words and words", "path": None}}, 5)
+
+
+def test_rows_without_numbers_are_refused():
+    with pytest.raises(ValueError, match="with_indices=True"):
+        AugmentRows()({"image": [photo()]})

@@ -1,0 +1,289 @@
+"""Bring the two labels' size, sharpness, light and colour together over a whole dataset.
+
+Each photograph is grouped with a generated picture that is most like it in these (an optimal assignment), and all of a
+group come down to what every one of them has: the smallest side, the least contrast and colour, the least sharpness,
+and in between the mean light and colour. Then all are saved by one history. Nothing is invented: pictures are shrunk,
+blurred and toned, never enlarged or sharpened. Afterwards the members of a group differ in content, and in whatever
+these measures do not see.
+"""
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from datasets import Dataset, Image, Value
+from PIL import Image as PILImage
+from PIL import ImageFilter
+from scipy.optimize import linear_sum_assignment
+from scipy.spatial.distance import cdist
+
+from ..images import PictureError, load_picture
+from .augment import sample_rng
+from .equalise import History, resized, save
+from .loading import DataError
+from .measures import bytes_per_pixel, centre_square, colour, greyness, light, sharpness
+
+# Groups are found within random blocks of this many pictures of a label, so that time grows linearly with the data;
+# a thousand candidates are enough to find one that is alike in ten measures.
+BLOCK = 1024
+# Mean distance between RGB channels, in grey levels, under which a picture counts as grey: JPEG leaves about 1.
+GREY = 3.0
+LARGEST_SIGMA = 4.0  # pixels, at a side of 160; more would leave nothing of a face
+SHARPNESS_TOLERANCE = 0.02  # of the log of the Laplacian's spread
+SHARD = 2000  # pictures in a parquet file
+FED_SIDE = 160  # pixels; pictures are compared as the shipped model's processor feeds them
+
+
+@dataclass(frozen=True)
+class Matched:
+    """What `match_dataset` made.
+
+    Attributes:
+        dataset: the columns of the old one, with `image` replaced, plus `pair` (the group's number: keep its members
+            on one side of a split) and `history` (JSON: what was done to the picture).
+        refused: messages of the pictures that could not be read.
+        left_out: numbers of the rows without a counterpart, because their split has pictures of one label only.
+    """
+
+    dataset: Dataset
+    refused: list[str]
+    left_out: list[int]
+
+
+def match_dataset(
+    dataset: Dataset, history: History | None = None, *, crop_fraction: float = 0.875, seed: int = 0, workers: int = 1
+) -> Matched:
+    """Match the labels of a dataset, within each of its splits if it has a `split` column.
+
+    Args:
+        dataset: from `open_dataset`.
+        history: of the save that ends it.
+        crop_fraction: share of the shorter side that the classifier is fed; what is outside is not compared.
+        seed: of the blocks and of drawn qualities.
+        workers: processes; their number changes nothing.
+
+    Raises:
+        DataError: there are no two pictures of different labels to match.
+    """
+    history = history or History()
+    processes = workers if workers > 1 else None
+    looks = dataset.map(
+        Look(history, crop_fraction),
+        with_indices=True,
+        num_proc=processes,
+        desc="Measuring",
+        load_from_cache_file=False,
+    )
+    refused = [message for message in looks["refused"] if message]
+    readable = np.flatnonzero([not message for message in looks["refused"]])
+    measures = np.asarray(looks.with_format("numpy")["look"])[readable] if len(readable) else np.empty((0, 0))
+    labels = np.asarray(dataset["label"])[readable]
+    splits = np.asarray(dataset["split"] if "split" in dataset.column_names else [""] * len(dataset))[readable]
+    groups = [readable[group].tolist() for group in match(measures, labels, splits, seed)]
+    if not groups:
+        raise DataError("nothing to match: give pictures of both labels in a split")
+    features = dataset.features.copy()
+    features.update({"image": Image(decode=False), "pair": Value("int64"), "history": Value("string")})
+    matched = Dataset.from_dict({"rows": groups, "pair": list(range(len(groups)))}).map(
+        BringTogether(dataset, history, crop_fraction, seed),
+        batched=True,
+        batch_size=1,
+        remove_columns=["rows"],
+        features=features,
+        num_proc=processes,
+        desc="Matching",
+        load_from_cache_file=False,
+    )
+    kept = {row for group in groups for row in group}
+    return Matched(matched, refused, [int(row) for row in readable if row not in kept])
+
+
+@dataclass(frozen=True)
+class Look:
+    """Measures of one row: what pictures are matched by."""
+
+    history: History
+    crop_fraction: float
+
+    def __call__(self, row: dict[str, Any], index: int) -> dict[str, Any]:
+        try:
+            picture = load_picture(row["image"], name=(row["image"] or {}).get("path") or f"row {index}")
+        except PictureError as error:
+            return {"refused": str(error), "look": [0.0] * 12}
+        picture = resized(picture, self.history)
+        fed = centre_square(picture, self.crop_fraction, FED_SIDE)
+        values = {"side": math.log(min(picture.size)), "bytes": bytes_per_pixel(fed), "grey": is_grey(fed)}
+        values.update({**light(fed), **colour(fed), **sharpness(fed)})
+        names = "side bytes grey mean spread blue red blue_spread red_spread laplacian gradient high_frequencies"
+        return {"refused": "", "look": [float(values[name]) for name in names.split()]}
+
+
+def match(measures: np.ndarray, labels: np.ndarray, splits: Sequence[Any] | np.ndarray, seed: int) -> list[list[int]]:
+    """Groups of like pictures, one of the rarer label and one or more of the other in each.
+
+    Args:
+        measures: (n, k), any units; each is scaled by its spread over the data.
+        labels: (n,), 0 or 1.
+        splits: (n,); no group spans two of them.
+        seed: of the random blocks.
+
+    Returns:
+        The row numbers of each group. Rows of a split that has one label only are in none.
+    """
+    rng = np.random.default_rng(seed)
+    spread = measures.std(axis=0) if len(measures) else measures
+    scaled = measures / np.where(spread > 0, spread, 1)
+    splits = np.asarray(splits)
+    groups = []
+    for split in sorted(set(splits.tolist())):
+        few, many = sorted(
+            (rng.permutation(np.flatnonzero((splits == split) & (labels == k))) for k in (0, 1)), key=len
+        )
+        if not len(few):
+            continue
+        blocks = math.ceil(len(many) / BLOCK)
+        blocks = min(blocks, len(few))
+        for part, others in zip(np.array_split(few, blocks), np.array_split(many, blocks), strict=True):
+            groups += _match_block(scaled, part, others)
+    return groups
+
+
+def _match_block(scaled: np.ndarray, few: np.ndarray, many: np.ndarray) -> list[list[int]]:
+    """Each of `few` gets its best of `many`; what is left of these is spread evenly over the groups."""
+    groups = [[int(row)] for row in few]
+    _, chosen = linear_sum_assignment(cdist(scaled[few], scaled[many]))
+    for group, column in zip(groups, chosen, strict=True):
+        group.append(int(many[column]))
+    left = np.delete(many, chosen)
+    if len(left):
+        places = np.tile(np.arange(len(few)), math.ceil(len(left) / len(few)))
+        which, place = linear_sum_assignment(cdist(scaled[left], scaled[few[places]]))
+        for row, column in zip(which, place, strict=True):
+            groups[places[column]].append(int(left[row]))
+    return groups
+
+
+@dataclass(frozen=True)
+class BringTogether:
+    """Rows of one group to rows of the matched dataset."""
+
+    dataset: Dataset
+    history: History
+    crop_fraction: float
+    seed: int
+
+    def __call__(self, batch: dict[str, list[Any]]) -> dict[str, list[Any]]:
+        (rows,), (number,) = batch["rows"], batch["pair"]
+        old = [self.dataset[row] for row in rows]
+        pictures, done = bring_together([load_picture(row["image"]) for row in old], self.history, self.crop_fraction)
+        out: dict[str, list[Any]] = {name: [row[name] for row in old] for name in old[0]}
+        # The same draw for each member: quality must not tell them apart.
+        files = [save(picture, self.history, sample_rng(self.seed, 0, number)) for picture in pictures]
+        out["image"] = [{"bytes": data, "path": None} for data in files]
+        out["pair"] = [number] * len(rows)
+        out["history"] = [json.dumps(record) for record in done]
+        return out
+
+
+def bring_together(
+    pictures: list[PILImage.Image], history: History, crop_fraction: float
+) -> tuple[list[PILImage.Image], list[dict[str, Any]]]:
+    """Bring RGB pictures down to the size, contrast, colour and sharpness that all of them have.
+
+    Returns:
+        The pictures, and for each what was done: the side before and after, the sigma of the blur in pixels, the factor
+        of contrast.
+    """
+    before = [min(picture.size) for picture in pictures]
+    side = min(max(resized(picture, history).size) for picture in pictures)
+    pictures = [resized(picture, history, side) for picture in pictures]
+    pictures, factors = _one_tone(pictures, crop_fraction)
+    pictures, sigmas = _one_sharpness(pictures, crop_fraction)
+    done = [
+        {"side": side, "side_before": old, "blur_sigma": round(sigma, 3), "contrast": round(factor, 3)}
+        for old, sigma, factor in zip(before, sigmas, factors, strict=True)
+    ]
+    return pictures, done
+
+
+def _one_tone(pictures: list[PILImage.Image], crop_fraction: float) -> tuple[list[PILImage.Image], list[float]]:
+    """One mean (the mean of all) and one spread (the least) of luma and chroma, as the classifier sees them.
+
+    A linear map of each YCbCr channel, as in Reinhard et al. (2001). If one is grey, all become grey.
+    """
+    squares = [centre_square(picture, crop_fraction) for picture in pictures]
+    statistics = [_statistics(square) for square in squares]
+    means = np.mean([mean for mean, _ in statistics], axis=0)
+    spreads = np.min([spread for _, spread in statistics], axis=0)
+    if any(is_grey(square) for square in squares):
+        means[1:], spreads[1:] = 128, 0
+    toned, factors = [], []
+    for picture, (mean, spread) in zip(pictures, statistics, strict=True):
+        factor = spreads / np.maximum(spread, 1e-3)
+        channels = np.asarray(picture.convert("YCbCr"), np.float32)
+        channels = np.clip(np.round((channels - mean) * factor + means), 0, 255).astype(np.uint8)
+        toned.append(PILImage.fromarray(channels, "YCbCr").convert("RGB"))
+        factors.append(float(factor[0]))
+    return toned, factors
+
+
+def _statistics(picture: PILImage.Image) -> tuple[np.ndarray, np.ndarray]:
+    channels = np.asarray(picture.convert("YCbCr"), np.float32).reshape(-1, 3)
+    return channels.mean(axis=0), channels.std(axis=0)
+
+
+def is_grey(picture: PILImage.Image) -> bool:
+    """Whether an RGB picture has no colour worth the name."""
+    return greyness(picture)["channel_distance"] < GREY
+
+
+def _one_sharpness(pictures: list[PILImage.Image], crop_fraction: float) -> tuple[list[PILImage.Image], list[float]]:
+    """Blur all but the softest until their Laplacian's spread, as the classifier sees them, is that of the softest."""
+
+    def measure(picture: PILImage.Image) -> float:
+        return sharpness(centre_square(picture, crop_fraction, FED_SIDE))["laplacian"]
+
+    measured = [measure(picture) for picture in pictures]
+    target = min(measured)
+    sigmas = []
+    for i, picture in enumerate(pictures):
+        low, high, sigma = 0.0, LARGEST_SIGMA * min(picture.size) / FED_SIDE, 0.0
+        blurred, value = picture, measured[i]
+        while abs(value - target) > SHARPNESS_TOLERANCE and high - low > 0.01:
+            sigma = (low + high) / 2
+            blurred = picture.filter(ImageFilter.GaussianBlur(sigma))
+            value = measure(blurred)
+            low, high = (sigma, high) if value > target else (low, sigma)
+        pictures[i] = blurred
+        sigmas.append(sigma)
+    return pictures, sigmas
+
+
+def write_matched(matched: Matched, folder: Path, history: History, seed: int) -> None:
+    """Write a matched dataset as parquet shards, and `history.json` with what was done.
+
+    Raises:
+        DataError: the folder holds parquet files already, or cannot be written.
+    """
+    if folder.exists() and any(folder.rglob("*.parquet")):
+        raise DataError(f"{folder}: holds a dataset already; name another folder")
+    shards = max(1, math.ceil(len(matched.dataset) / SHARD))
+    record = {
+        "history": asdict(history),
+        "seed": seed,
+        "pictures": len(matched.dataset),
+        "refused": matched.refused,
+        "left_out": matched.left_out,
+    }
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for i in range(shards):
+            shard = matched.dataset.shard(shards, i, contiguous=True)
+            shard.to_parquet(folder / f"matched-{i:05}-of-{shards:05}.parquet")
+        (folder / "history.json").write_text(json.dumps(record, indent=2) + "\n")
+    except OSError as error:
+        raise DataError(f"{folder}: cannot be written ({error.strerror}); name another folder") from error

@@ -1,0 +1,252 @@
+"""Find faces, and cut face crops.
+
+    >>> from fakeface.faces import FaceFinder, cut_face, face_square
+    >>> find = FaceFinder.from_pretrained()                                     # doctest: +SKIP
+    >>> crops = [cut_face(picture, face_square(face)) for face in find(picture)]    # doctest: +SKIP
+
+The finder is YuNet (Wu, Peng and Yu, "YuNet: A Tiny Millisecond-level Face Detector", Machine Intelligence Research,
+2023) as OpenCV ships it. It sees faces of about 15 to 250 pixels in what it is shown, upright ones best, so a picture
+is shown to it at several sizes, and turned where upright nothing is sure.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageOps
+
+REPOSITORY = "opencv/face_detection_yunet"
+FILE = "face_detection_yunet_2023mar.onnx"
+REVISION = "3cc26e7f1014a5ee5d74a42acee58bafc9d0a310"
+SHA256 = "8f2383e4dd3cfbb4553ea8718107fc0423210dc964f9f4280604804ed2552fa4"
+BYTES = 232_589
+VARIABLE = "FAKEFACE_FACE_MODEL"
+
+# Sides in pixels that the longer side of a picture is shrunk to. Wide and near together see faces from a fortieth of
+# it to ones that fill it; `CLOSER` is for large pictures in which the faces are small.
+WIDE, NEAR, CLOSER = 640, 224, (1280, 2560)
+BORDER = 0.5  # of a view's longer side, around faces that the frame cuts
+SMALL = 40.0  # pixels: where a view has a face smaller than this, it may have missed smaller ones
+CONFIDENT = 0.6  # what counts as a face
+# Upright faces of the development data come out above 0.9, all but one in twenty; upside down nearly all stay below.
+SURE = 0.9
+OVERLAP = 0.5  # of the smaller of two boxes: above it, both are of one face
+TURNS = (Image.Transpose.ROTATE_90, Image.Transpose.ROTATE_180, Image.Transpose.ROTATE_270)
+
+_CREATING = threading.Lock()  # OpenCV's log level, which is changed meanwhile, is that of the process
+
+
+class FaceFinderError(ValueError):
+    """The face model is missing or not the one that belongs here; the message names the file and the cure."""
+
+
+@dataclass(frozen=True)
+class Face:
+    """One face in a picture.
+
+    Attributes:
+        box: left, top, right, bottom in pixels of the upright picture, tight around the face; beyond the picture's
+            edges where the face is cut by them.
+        confidence: that it is a face, 0 to 1.
+        landmarks: (x, y) of the right eye, left eye, nose tip, right and left corner of the mouth: the person's right,
+            which is on the left of an upright picture.
+    """
+
+    box: tuple[float, float, float, float]
+    confidence: float
+    landmarks: tuple[tuple[float, float], ...]
+
+    @property
+    def side(self) -> float:
+        """The longer side of the box in pixels."""
+        left, top, right, bottom = self.box
+        return max(right - left, bottom - top)
+
+
+class FaceFinder:
+    """Finds the faces of a picture. Threads may share one, and it can be sent to other processes."""
+
+    def __init__(self, weights: bytes):
+        self._weights = weights
+        self._thread = threading.local()  # OpenCV's detectors keep state between calls: each thread has its own
+
+    def __reduce__(self):
+        return type(self), (self._weights,)
+
+    @classmethod
+    def from_pretrained(cls, model: str | Path | None = None) -> FaceFinder:
+        """Load the face model: the given file, else the one that `FAKEFACE_FACE_MODEL` names, else from the Hub.
+
+        Raises:
+            FaceFinderError: there is none, or it is another file than the one that was checked.
+        """
+        name = os.fspath(model or os.environ.get(VARIABLE) or _download())
+        try:
+            with open(name, "rb") as file:
+                weights = file.read(BYTES + 1)
+        except OSError as error:
+            raise FaceFinderError(f"{name}: cannot be read ({error.strerror}); {_get_it()}") from None
+        if hashlib.sha256(weights).hexdigest() != SHA256:
+            raise FaceFinderError(f"{name}: not the face model that fakeface uses (its sha256 differs); {_get_it()}")
+        return cls(weights)
+
+    def __call__(self, picture: Image.Image) -> list[Face]:
+        """Find all faces, the largest first.
+
+        Args:
+            picture: upright RGB, as `load_picture` returns it.
+
+        Returns:
+            A face once, however often it was seen; empty where there is none.
+        """
+        faces = self._upright(picture)
+        if not _sure(faces):
+            # Sideways and upside-down faces are seen at lower confidence or not at all, with landmarks put wrong.
+            for turn in TURNS:
+                turned = picture.transpose(turn)
+                seen = [*self._look(turned, WIDE), *self._look(turned, NEAR)]
+                faces += [_turned_back(face, turn, picture.size) for face in seen]
+        return sorted(_distinct(faces), key=lambda face: face.side, reverse=True)
+
+    def _upright(self, picture: Image.Image) -> list[Face]:
+        """Faces of a picture at all sizes that are worth a look; a face may be there more than once."""
+        longer = max(picture.size)
+        faces = [*self._look(picture, WIDE), *self._look(picture, NEAR)]
+        if not _sure(faces):
+            faces += self._look(picture, NEAR, BORDER)
+        shown = min(WIDE, longer)
+        for side in CLOSER:
+            smallest = min((face.side for face in faces), default=0.0) * shown / longer
+            if longer <= shown or (_sure(faces) and smallest >= SMALL):
+                break
+            faces += self._look(picture, side)
+            shown = min(side, longer)
+        return faces
+
+    def _look(self, picture: Image.Image, side: int, border: float = 0.0) -> Iterator[Face]:
+        """Faces seen with the longer side shrunk to `side` and a grey border around, in pixels of the picture."""
+        scale = min(1.0, side / max(picture.size))
+        size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
+        view = picture if size == picture.size else picture.resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0)
+        edge = round(border * max(size))
+        if edge:
+            view = ImageOps.expand(view, edge, (127, 127, 127))
+        detector = self._detector()
+        detector.setInputSize(view.size)
+        _, rows = detector.detect(np.ascontiguousarray(np.asarray(view)[:, :, ::-1]))  # OpenCV takes BGR
+        for row in () if rows is None else rows.tolist():
+            points = [((x - edge) / scale, (y - edge) / scale) for x, y in zip(row[0:14:2], row[1:14:2], strict=True)]
+            (left, top), landmarks = points[0], points[2:]
+            box = (left, top, left + row[2] / scale, top + row[3] / scale)
+            yield Face(box, min(row[14], 1.0), tuple(landmarks))
+
+    def _detector(self) -> Any:
+        if not hasattr(self._thread, "detector"):
+            self._thread.detector = _create(self._weights)
+        return self._thread.detector
+
+
+def face_square(face: Face, margin: float = 2.0) -> tuple[float, float, float, float]:
+    """The square to cut around a face: `margin` times the longer side of its box, about the box's centre.
+
+    Returns:
+        Left, top, right, bottom in pixels of the upright picture; may reach beyond it.
+    """
+    left, top, right, bottom = face.box
+    x, y, half = (left + right) / 2, (top + bottom) / 2, face.side * margin / 2
+    return x - half, y - half, x + half, y + half
+
+
+def cut_face(picture: Image.Image, box: tuple[float, float, float, float]) -> Image.Image:
+    """Cut a square out of a picture, at its own resolution, on whole pixels.
+
+    Args:
+        picture: upright RGB.
+        box: the square, as `face_square` gives it.
+
+    Returns:
+        A square RGB picture. What lies outside the picture repeats its edge: a flat colour would draw a line where
+        the picture ends, and a stretched face is another face.
+    """
+    side = max(1, round(box[2] - box[0]))
+    left, top = round(box[0]), round(box[1])
+    right, bottom = left + side, top + side
+    inside = (max(left, 0), max(top, 0), min(right, picture.width), min(bottom, picture.height))
+    if inside[0] >= inside[2] or inside[1] >= inside[3]:
+        raise ValueError(f"the square {box} lies outside the picture of {picture.width} x {picture.height} pixels")
+    crop = picture.crop(inside)
+    if crop.size == (side, side):
+        return crop
+    pad = [(inside[1] - top, bottom - inside[3]), (inside[0] - left, right - inside[2]), (0, 0)]
+    return Image.fromarray(np.pad(np.asarray(crop), pad, mode="edge"))
+
+
+def _get_it() -> str:
+    return f"fetch {FILE} from huggingface.co/{REPOSITORY} and name it in {VARIABLE}"
+
+
+def _download() -> str:
+    from huggingface_hub import hf_hub_download
+
+    try:
+        return hf_hub_download(REPOSITORY, FILE, revision=REVISION)
+    except Exception as error:  # every failure of the network, of several libraries
+        raise FaceFinderError(f"{FILE}: the Hub did not give the face model; {_get_it()}") from error
+
+
+def _create(weights: bytes) -> Any:
+    import cv2
+
+    empty = np.empty(0, np.uint8)
+    logging = cv2.utils.logging
+    with _CREATING:
+        level = logging.getLogLevel()
+        logging.setLogLevel(logging.LOG_LEVEL_ERROR)  # OpenCV 5 warns of a default of its own, to everyone's stderr
+        try:
+            return cv2.FaceDetectorYN.create(
+                "onnx", np.frombuffer(weights, np.uint8), empty, (NEAR, NEAR), score_threshold=CONFIDENT
+            )
+        finally:
+            logging.setLogLevel(level)
+
+
+def _sure(faces: list[Face]) -> bool:
+    return any(face.confidence >= SURE for face in faces)
+
+
+def _distinct(faces: list[Face]) -> list[Face]:
+    """Each face once: of boxes that overlap, the most confident."""
+    kept: list[Face] = []
+    for face in sorted(faces, key=lambda face: face.confidence, reverse=True):
+        if all(_overlap(face.box, other.box) <= OVERLAP for other in kept):
+            kept.append(face)
+    return kept
+
+
+def _overlap(one: tuple[float, ...], other: tuple[float, ...]) -> float:
+    """Area that two boxes share, as a fraction of the smaller box. Of a face and its nose, all."""
+    width = min(one[2], other[2]) - max(one[0], other[0])
+    height = min(one[3], other[3]) - max(one[1], other[1])
+    smaller = min((box[2] - box[0]) * (box[3] - box[1]) for box in (one, other))
+    return max(width, 0.0) * max(height, 0.0) / max(smaller, 1e-9)
+
+
+def _turned_back(face: Face, turn: Image.Transpose, size: tuple[int, int]) -> Face:
+    """A face found in a turned picture, in pixels of the picture of that size before it was turned."""
+    width, height = size
+    # PIL turns anticlockwise: after ROTATE_90 the old right edge is at the top.
+    back = {
+        Image.Transpose.ROTATE_90: lambda x, y: (width - y, x),
+        Image.Transpose.ROTATE_180: lambda x, y: (width - x, height - y),
+        Image.Transpose.ROTATE_270: lambda x, y: (y, height - x),
+    }[turn]
+    corners = (back(*face.box[:2]), back(*face.box[2:]))
+    (left, right), (top, bottom) = (sorted(axis) for axis in zip(*corners, strict=True))
+    return Face((left, top, right, bottom), face.confidence, tuple(back(*point) for point in face.landmarks))
