@@ -125,9 +125,10 @@ def _history(recipe: BuildRecipe) -> Any:
         return None
     from .equalise import History
 
+    settings = {key: tuple(v) if isinstance(v, list) else v for key, v in dict(recipe.history).items()}  # YAML's lists
     try:
-        return History(**recipe.history)  # type: ignore[arg-type]
-    except TypeError as error:
+        return History(**settings)
+    except (TypeError, ValueError) as error:
         raise BuildError(f"history in the recipe does not fit: {error}") from None
 
 

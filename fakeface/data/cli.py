@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from .audit_cli import audit, equalise
+
 app = typer.Typer(no_args_is_help=True, help="Build datasets of faces, and look for leaks in them.")
 
 
@@ -67,6 +69,10 @@ def build(
         print(f"{built.folder}: {'built' if built.fresh else 'was already built'}\n{built.summary()}")
         if push_to_hub:
             print(push_dataset(built.folder, push_to_hub, private=not public))
+
+
+app.command()(audit)
+app.command()(equalise)
 
 
 @contextmanager
