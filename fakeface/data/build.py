@@ -32,8 +32,8 @@ from typing import Any
 
 import numpy as np
 
-from ..configuration_fakeface import LABELS
 from .build_recipe import BuildRecipe
+from .labels import LABELS
 from .plan import Plan, make_plan
 from .shards import ContradictionError, Fate, Index, Names, decide, read_index, write_shards
 from .unit import Settings, do_task, start_worker, unit_file

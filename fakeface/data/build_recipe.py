@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..configuration_fakeface import LABELS
 from ..recipe import RecipeError, read_recipe
+from .labels import LABELS
 from .sources import SOURCES, Source, pictures_source
 
 OWN_KINDS = ("pictures", "hub")  # besides the registry: somebody's own folder, and a dataset of the Hub

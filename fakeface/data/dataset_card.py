@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from ..configuration_fakeface import LABELS
+from .labels import LABELS
 from .shards import SPLITS
 
 _REASONS = {

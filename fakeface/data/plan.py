@@ -16,8 +16,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ..configuration_fakeface import LABELS
 from .build_recipe import BuildRecipe, Choice
+from .labels import LABELS
 from .layouts import SEQUENTIAL_SUFFIXES, LayoutError, Reference
 from .sources import Found, Source, how_to_get, references, settle
 

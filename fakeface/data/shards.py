@@ -13,9 +13,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from ..configuration_fakeface import LABELS
 from .build_recipe import BuildRecipe
 from .duplicates import contradictions, find_duplicates, group_numbers
+from .labels import LABELS
 from .splits import assign_splits
 from .table_writer import TableWriter
 from .unit import NATIVE

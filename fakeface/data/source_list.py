@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..configuration_fakeface import LABELS
+from .labels import LABELS
 from .layouts import LayoutError
 from .sources import SOURCES, Found, Source, how_to_get, inspect
 

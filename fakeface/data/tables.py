@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
-from ..configuration_fakeface import LABELS
 from ..images import Limits, PictureError
 from .archives import Zip, is_picture
+from .labels import LABELS
 from .layouts import UNTOLD, LayoutError, Reference, limited
 
 _TOLD = ("label", "generator", "source")  # columns that are taken over where a table has them
@@ -144,27 +144,30 @@ class CsvList:
     def _listed(self, listing: _Listing, has: Callable[[str], bool], problems: list[str]) -> Iterator[Reference]:
         path, missing = listing.path, 0
         try:
-            rows = csv.DictReader(io.TextIOWrapper(listing.file, "utf-8-sig", newline=""))
-            column = next((name for name in self.path if name in (rows.fieldnames or [])), None)
-            if column is None:
-                raise LayoutError(f"{path}: no column {' or '.join(self.path)}; found {rows.fieldnames}")
-            for row in rows:
-                member = Path(listing.folder, self.folder, row[column] or "").as_posix()
-                if not is_picture(member) or ".." in member.split("/"):
-                    raise LayoutError(
-                        f"{path}: line {rows.line_num} names {row[column]!r}, which is no picture in here"
-                    )
-                facts = self._facts(row, path, rows.line_num)
-                if has(member):
-                    yield Reference(listing.container, member, **facts)
-                else:
-                    missing += 1
+            with io.TextIOWrapper(listing.file, "utf-8-sig", newline="") as text:
+                rows = csv.DictReader(text)
+                column = next((name for name in self.path if name in (rows.fieldnames or [])), None)
+                if column is None:
+                    raise LayoutError(f"{path}: no column {' or '.join(self.path)}; found {rows.fieldnames}")
+                for row in rows:
+                    member = self._member(listing, row[column] or "", rows.line_num)
+                    facts = self._facts(row, path, rows.line_num)
+                    if has(member):
+                        yield Reference(listing.container, member, **facts)
+                    else:
+                        missing += 1
         except LayoutError as error:
             problems.append(str(error))
         except (OSError, UnicodeDecodeError, csv.Error) as error:
             problems.append(f"{path}: not readable as CSV ({error}); save it as UTF-8")
         if missing:
             problems.append(f"{path}: {missing:,} of the pictures it lists are not there; download them too")
+
+    def _member(self, listing: _Listing, named: str, line: int) -> str:
+        member = Path(listing.folder, self.folder, named).as_posix()
+        if not is_picture(member) or ".." in member.split("/"):
+            raise LayoutError(f"{listing.path}: line {line} names {named!r}, which is no picture in here")
+        return member
 
     def _facts(self, row: dict[str, str], path: Path, line: int) -> dict[str, Any]:
         facts: dict[str, Any] = {}
