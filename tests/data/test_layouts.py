@@ -103,7 +103,7 @@ def test_what_is_gone_or_too_large_is_refused(tmp_path):
 
 def test_limited_takes_what_is_just_small_enough():
     assert limited(b"1234", "a", Limits(max_bytes=4)) == b"1234"
-    with pytest.raises(PictureError, match="too-many-bytes|more than"):
+    with pytest.raises(PictureError, match="more than"):
         limited(b"12345", "a", Limits(max_bytes=4))
 
 
