@@ -61,10 +61,10 @@ class PeakMemory(threading.Thread):
 
     def __init__(self) -> None:
         super().__init__(daemon=True)
-        self.peak, self._stop = 0.0, threading.Event()
+        self.peak, self._done = 0.0, threading.Event()
 
     def run(self) -> None:
-        while not self._stop.wait(0.05):
+        while not self._done.wait(0.05):
             total = 0
             for process in [psutil.Process(), *psutil.Process().children(recursive=True)]:
                 try:
@@ -74,7 +74,7 @@ class PeakMemory(threading.Thread):
             self.peak = max(self.peak, total / 2**20)
 
     def stop(self) -> float:
-        self._stop.set()
+        self._done.set()
         self.join()
         return self.peak
 
