@@ -188,7 +188,9 @@ class Names:
         return self._read(self._units[unit])[place - (self._ends[unit - 1] if unit else 0)]
 
     def _read(self, file: Path) -> list[str]:
-        table = pq.read_table(file, columns=["image.path", "reason"])
+        # `pq.read_table` would call the column of a struct's field by the field's name alone.
+        with pq.ParquetFile(file) as units:
+            table = units.read(columns=["image.path", "reason"])
         kept = table.filter(pc.field("reason") == "")
         return [image["path"] for image in kept["image"].to_pylist()]
 

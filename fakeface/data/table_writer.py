@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -55,7 +56,11 @@ class TableWriter:
 
     def abandon(self) -> None:
         """Remove the file; a full disk gets its room back."""
-        self._stream.close()
+        with contextlib.suppress(Exception):  # it fails for what made us come here, and has nothing new to say
+            self._writer.close()
+        self._writer.is_open = False  # or it would try again when it is collected
+        with contextlib.suppress(OSError):
+            self._stream.close()
         self.file.unlink(missing_ok=True)
 
     def __enter__(self) -> TableWriter:
