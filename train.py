@@ -28,7 +28,7 @@ import numpy as np
 import torch
 from accelerate import Accelerator, DataLoaderConfiguration
 from accelerate.utils import set_seed
-from datasets import DatasetDict
+from datasets import Dataset, DatasetDict, concatenate_datasets
 from huggingface_hub.errors import StrictDataclassError
 from scipy.special import expit
 from timm.utils.model_ema import ModelEmaV3
@@ -39,7 +39,9 @@ from transformers import get_cosine_schedule_with_warmup
 
 from fakeface.calibration import fit
 from fakeface.configuration_fakeface import FakeFaceConfig
+from fakeface.data.equalise import History
 from fakeface.data.loading import DataError, fingerprint, open_dataset, prepare_splits
+from fakeface.data.matching import match_dataset, write_matched
 from fakeface.data.pictures import BalancedSampler, Pictures
 from fakeface.evaluation import VIEWS, evaluate_folder, markdown, write_report
 from fakeface.hub import save_model_folder
@@ -99,7 +101,7 @@ def train(recipe: Recipe) -> None:
     if (run / "run.json").exists() and not recipe.resume:
         raise RecipeError(f"output {run} already holds a run: add --resume to go on with it, or name another folder")
     set_seed(recipe.seed)
-    splits, refused = load_splits(recipe, accelerator)
+    splits, refused = load_splits(run, recipe, accelerator)
     processor = FakeFaceImageProcessor(size=recipe.image_size, crop_fraction=recipe.crop_fraction)
     raw_model = build_model(recipe, accelerator)
     sampler, train_loader, optimizer, scheduler = build_training(recipe, raw_model, splits, processor, accelerator)
@@ -169,13 +171,15 @@ def optimise(
     return value
 
 
-def load_splits(recipe: Recipe, accelerator: Accelerator) -> tuple[DatasetDict, list[str]]:
+def load_splits(run: Path, recipe: Recipe, accelerator: Accelerator) -> tuple[DatasetDict, list[str]]:
     """Open and split the data; the main process first, so that the others find its cache."""
     with accelerator.main_process_first():
         dataset = open_dataset(recipe.data)
         if recipe.limit and recipe.limit < len(dataset):
             dataset = dataset.select(np.linspace(0, len(dataset) - 1, recipe.limit).astype(int))
         splits, refused = prepare_splits(dataset, **recipe.split_options())
+        if recipe.matched and "train" in splits:
+            splits["train"] = concatenate_datasets([splits["train"], matched_pictures(run, recipe, splits["train"])])
     if "validation" not in splits:
         raise DataError("no validation pictures: the best epoch is chosen on them; raise split_fractions")
     for split in ("train", "validation"):
@@ -185,6 +189,17 @@ def load_splits(recipe: Recipe, accelerator: Accelerator) -> tuple[DatasetDict, 
         accelerator.print(f"refused: {message}")
     accelerator.print(", ".join(f"{name} {len(part)}" for name, part in splits.items()), f"refused {len(refused)}")
     return splits, refused
+
+
+def matched_pictures(run: Path, recipe: Recipe, part: Dataset) -> Dataset:
+    """The training pictures, the labels brought together in size, sharpness, light and colour; made once a run."""
+    folder = run / "matched"
+    if not (folder / "history.json").exists():  # written last: without it a kill came in between
+        shutil.rmtree(folder, ignore_errors=True)
+        options = {"crop_fraction": recipe.crop_fraction, "seed": recipe.seed, "workers": recipe.workers}
+        write_matched(match_dataset(part, **options), folder, History(), recipe.seed)
+    matched = Dataset.from_parquet([str(file) for file in sorted(folder.glob("*.parquet"))])
+    return matched.select_columns(part.column_names).cast(part.features)  # type: ignore[union-attr]
 
 
 def describe_run(run: Path, recipe: Recipe, splits: DatasetDict, refused: list[str], accelerator: Accelerator) -> None:

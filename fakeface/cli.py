@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from .data.cli import app as data_app
+
 if TYPE_CHECKING:
     from .detector import Detector, Result
 
@@ -23,6 +25,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Tell real faces from generated ones, and see where the model looked.",
 )
+
+app.add_typer(data_app, name="data")
 
 Model = Annotated[
     str | None, typer.Option("--model", "-m", help="Model folder or Hub id; by default the shipped model.")

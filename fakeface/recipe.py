@@ -40,6 +40,7 @@ class Recipe:
     split_fractions: list[float] = field(default_factory=lambda: [0.1, 0.2])  # validation and test share per source
     split_seed: int = 0  # apart from `seed`, so that several seeds share one split
     source_balance: float = 0.5  # 0 draws a label's pictures uniformly, 1 its sources equally often
+    matched: bool = False  # train also on copies that share size, sharpness, light and colour across labels
     augmentation: dict[str, Any] = field(default_factory=dict)  # changes to fakeface.data.augment.Augmentation
     # optimisation
     seed: int = 0

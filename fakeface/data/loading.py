@@ -51,7 +51,9 @@ def open_dataset(data: str | list[str], *, records: bool = False) -> Dataset:
 def _open_one(data: str, records: bool) -> Dataset:
     path = Path(data).expanduser()
     if path.is_dir():
-        files = sorted(str(file) for file in path.rglob("*.parquet"))
+        # Beside its `data/`, a dataset that `fakeface data build` made has a parquet file of rejects.
+        built = path / "build.json"
+        files = sorted(str(file) for file in (path / "data" if built.is_file() else path).rglob("*.parquet"))
         dataset = _parquet(files, data) if files else _image_folder(path)
     elif files := [str(path)] if path.is_file() else sorted(glob.glob(str(path), recursive=True)):
         if not all(file.endswith(".parquet") for file in files):

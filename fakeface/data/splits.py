@@ -3,15 +3,15 @@
 import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from itertools import pairwise
 
 import numpy as np
 from PIL import Image
 from scipy.fft import dctn
 
+from .duplicates import find_duplicates, group_numbers
+
 # 64-bit pHashes of unrelated aligned faces start to collide at distance 6; re-encodings and rescalings stay within 4.
 NEAR_DUPLICATE_DISTANCE = 4
-HASH_BITS = 64
 
 
 def phash(picture: Image.Image) -> str:
@@ -32,8 +32,6 @@ def phash(picture: Image.Image) -> str:
 def near_duplicate_groups(phashes: Sequence[str], distance: int = NEAR_DUPLICATE_DISTANCE) -> list[int]:
     """Number the groups of pictures whose hashes are linked by steps of at most `distance` bits.
 
-    Two hashes within d bits agree on at least one of d + 1 bands, so that only pictures sharing a band are compared.
-
     Args:
         phashes: 16 hex digits each.
         distance: largest Hamming distance, in bits, of a near duplicate.
@@ -41,27 +39,8 @@ def near_duplicate_groups(phashes: Sequence[str], distance: int = NEAR_DUPLICATE
     Returns:
         One group number for each hash; numbers follow first appearance.
     """
-    values = [int(value, 16) for value in phashes]
-    parent = list(range(len(values)))
-
-    def root(i: int) -> int:
-        while parent[i] != i:
-            parent[i] = parent[parent[i]]
-            i = parent[i]
-        return i
-
-    edges = np.linspace(0, HASH_BITS, distance + 2).astype(int)
-    for low, high in pairwise(edges):
-        buckets: dict[int, list[int]] = defaultdict(list)
-        mask = (1 << int(high - low)) - 1
-        for i, value in enumerate(values):
-            bucket = buckets[(value >> int(low)) & mask]
-            for j in bucket:
-                if (value ^ values[j]).bit_count() <= distance:
-                    parent[root(i)] = root(j)
-            bucket.append(i)
-    numbers: dict[int, int] = {}
-    return [numbers.setdefault(root(i), len(numbers)) for i in range(len(values))]
+    values = np.array([int(value, 16) for value in phashes], np.uint64)
+    return group_numbers(find_duplicates(values, distance)).tolist()
 
 
 def assign_splits(

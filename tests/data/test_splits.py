@@ -14,7 +14,7 @@ from fakeface.data.splits import assign_splits, near_duplicate_groups, phash, un
 def flipped(value: int, *bits: int) -> str:
     """The hash `value` with some bits flipped, as 16 hex digits."""
     for bit in bits:
-        value ^= 1 << bit
+        value ^= 1 << int(bit)  # a numpy integer would turn negative
     return f"{value:016x}"
 
 

@@ -1,0 +1,199 @@
+"""How publishers' files are read: a tree of folders and archives as one list of pictures, without unpacking anything.
+
+`walk` lists a folder. Archives and tables in it count as folders: `wiki.zip` with the member `wiki/00/1.jpg` gives the
+path `wiki.zip/wiki/00/1.jpg`. `Reader` hands out the bytes of one picture of the list, within limits. Nothing is ever
+written, so no member name can escape; a link that leads out of the folder is refused when it is read.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections import OrderedDict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+import numpy as np
+
+from ..images import PICTURE_SUFFIXES, Limits, PictureError
+
+# What browsers and download tools call a file that is still on its way.
+PARTIAL_SUFFIXES = (".part", ".partial", ".crdownload", ".download", ".aria2", ".incomplete", ".opdownload")
+# Archives that are read from the start to reach a member: one process must take all of it, in order.
+SEQUENTIAL_SUFFIXES = (".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
+_OPEN_CONTAINERS = 4  # per process; the table of contents of a zip of 100,000 members takes about 50 MB
+UNTOLD = -1  # the label of a picture whose container does not tell it
+
+
+class LayoutError(ValueError):
+    """A container cannot be read; the message names it and the cure."""
+
+
+class Reference(NamedTuple):
+    """Where one picture is. `at` and `size` are what its container needs to find it; the rest is what tables tell."""
+
+    container: str  # path of the archive or table below the root, with `/`; empty for a file of its own
+    member: str  # its name in there
+    at: int = 0
+    size: int = 0
+    label: int = UNTOLD
+    generator: str = ""
+    source: str = ""
+
+    @property
+    def path(self) -> str:
+        """Unique below the root, and the same on every machine."""
+        return f"{self.container}/{self.member}" if self.container else self.member
+
+
+class Container(Protocol):
+    """An archive or table. `LayoutError` from the constructor and `references` means that it is no use as a whole."""
+
+    def __init__(self, path: Path) -> None: ...
+
+    def references(self, container: str) -> Iterator[Reference]:
+        """Its pictures, in an order that depends on its content alone."""
+        ...
+
+    def read(self, reference: Reference, limits: Limits) -> bytes | np.ndarray:
+        """A picture's file, or the pixels (HxWx3 or HxW, uint8) where there is no file. Raises PictureError."""
+        ...
+
+    def close(self) -> None: ...
+
+
+def container_class(path: Path) -> type[Container] | None:
+    """The class that reads this file or folder; None if it is neither archive nor table."""
+    from . import archives, records, tables
+
+    name = path.name.lower()
+    if name.endswith(".zip"):
+        return archives.Zip
+    if name.endswith((".tar", *SEQUENTIAL_SUFFIXES)):
+        return archives.Tar
+    if name.endswith(".parquet"):
+        return tables.Parquet
+    if name.endswith((".tfrecord", ".tfrecords")):
+        return records.TFRecord
+    return records.Lmdb if (path / "data.mdb").is_file() else None
+
+
+def walk(root: Path, problems: list[str]) -> Iterator[Reference]:
+    """List every picture under a folder, archives included, always in the same order.
+
+    Args:
+        root: the folder.
+        problems: gets a line for each folder or archive that cannot be read, and each download that is not finished.
+    """
+
+    def unreadable(error: OSError) -> None:
+        problems.append(f"{error.filename}: cannot be listed ({error.strerror}); check its mode and owner")
+
+    for folder, subfolders, files in os.walk(root, onerror=unreadable):
+        here = Path(folder)
+        subfolders[:] = sorted(name for name in subfolders if not _is_hidden(name))
+        for name in [name for name in subfolders if (here / name / "data.mdb").is_file()]:
+            subfolders.remove(name)
+            yield from _inside(here / name, root, problems)
+        for name in sorted(files):
+            path = here / name
+            if name.lower().endswith(PARTIAL_SUFFIXES):
+                problems.append(f"{path}: is half downloaded; let the download end, or start it again")
+            elif _is_hidden(name):
+                continue
+            elif path.suffix.lower() in PICTURE_SUFFIXES:
+                yield Reference("", path.relative_to(root).as_posix(), size=_size(path))
+            elif path.suffix[1:].isdigit() and Path(path.stem).suffix.lower() == ".zip":
+                if path.suffix.endswith("1"):
+                    problems.append(f"{path}: a part of an archive; join the parts: cat {path.stem}.* > {path.stem}")
+            elif container_class(path):
+                yield from _inside(path, root, problems)
+
+
+def _inside(path: Path, root: Path, problems: list[str]) -> Iterator[Reference]:
+    kind = container_class(path)
+    assert kind is not None
+    try:
+        container = kind(path)
+        try:
+            for reference in container.references(path.relative_to(root).as_posix()):
+                if not any(_is_hidden(part) for part in reference.member.split("/")):
+                    yield reference
+        finally:
+            container.close()
+    except LayoutError as error:
+        problems.append(str(error))
+
+
+def _is_hidden(name: str) -> bool:
+    # macOS puts `__MACOSX/._a.jpg` beside `a.jpg` into its archives; `..` in an archive is nobody's picture.
+    return name.startswith(".") or name == "__MACOSX"
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:  # a dangling link, or no permission; reading it gives the reason
+        return 0
+
+
+class Reader:
+    """Reads pictures of a list that `walk` made. Keeps the last few archives open; use it in one process only."""
+
+    def __init__(self, root: Path, limits: Limits | None = None) -> None:
+        self.root = root
+        self.limits = limits or Limits()
+        self._real_root = os.path.realpath(root)
+        self._open: OrderedDict[str, Container] = OrderedDict()
+
+    def read(self, reference: Reference) -> bytes | np.ndarray:
+        """The picture's file, or its pixels where the container holds no files. Raises PictureError."""
+        if not reference.container:
+            return self._file(reference.member)
+        try:
+            return self._container(reference.container).read(reference, self.limits)
+        except LayoutError as error:
+            raise PictureError(reference.path, "unreadable", str(error)) from None
+
+    def close(self) -> None:
+        while self._open:
+            self._open.popitem()[1].close()
+
+    def _container(self, name: str) -> Container:
+        if name not in self._open:
+            path = self.root / name
+            kind = container_class(path)
+            if kind is None or not self._is_inside(path):
+                raise LayoutError(f"{path}: is gone, or leads out of {self.root}; put it back")
+            self._open[name] = kind(path)
+            if len(self._open) > _OPEN_CONTAINERS:
+                self._open.popitem(last=False)[1].close()
+        self._open.move_to_end(name)
+        return self._open[name]
+
+    def _is_inside(self, path: Path) -> bool:
+        return os.path.realpath(path).startswith(self._real_root.rstrip(os.sep) + os.sep)
+
+    def _file(self, member: str) -> bytes:
+        path = self.root / member
+        if not self._is_inside(path):
+            raise PictureError(member, "unreadable", f"a link that leads out of {self.root}; copy the picture itself")
+        try:
+            if not stat.S_ISREG(os.stat(path).st_mode):  # opening a pipe would wait for ever
+                raise PictureError(member, "not-a-file", "not an ordinary file; give a picture file")
+            with open(path, "rb") as file:
+                return limited(file.read(self.limits.max_bytes + 1), member, self.limits)
+        except FileNotFoundError:
+            raise PictureError(member, "missing", "no such file any more; put it back") from None
+        except PermissionError:
+            raise PictureError(member, "unreadable", "no permission to read it; check its mode and owner") from None
+        except OSError as error:
+            raise PictureError(member, "unreadable", f"cannot be read ({error.strerror}); copy it again") from None
+
+
+def limited(data: bytes, name: str, limits: Limits) -> bytes:
+    """`data`, read one byte beyond the limit if there was more; raises PictureError if there was."""
+    if len(data) > limits.max_bytes:
+        raise PictureError(name, "too-many-bytes", f"more than {limits.max_bytes / 2**20:g} MiB; save it smaller")
+    return data

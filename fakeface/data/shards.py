@@ -1,0 +1,228 @@
+"""The last step of a build: from the units' files to groups, splits, parquet shards and the table of rejects."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from .build_recipe import BuildRecipe
+from .duplicates import contradictions, find_duplicates, group_numbers
+from .labels import LABELS
+from .splits import assign_splits
+from .table_writer import TableWriter
+from .unit import NATIVE
+
+SPLITS = ("train", "validation", "test", "unseen")
+REJECTS = pa.schema([(name, pa.string()) for name in ("source", "label", "generator", "picture", "reason", "problem")])
+
+
+class ContradictionError(ValueError):
+    """Pictures stand in the set under both labels, and the recipe says to refuse that; the message names some."""
+
+
+@dataclass
+class Index:
+    """What grouping and splitting need of each picture that was not rejected, in order: some 40 bytes.
+
+    Attributes:
+        phashes: perceptual hashes.
+        contents: first 64 bits of each stored file's sha256.
+        labels: 0 or 1.
+        sources, generators: numbers of names.
+        names: sources and generators, by number.
+    """
+
+    phashes: np.ndarray
+    contents: np.ndarray
+    labels: np.ndarray
+    sources: np.ndarray
+    generators: np.ndarray
+    names: list[str]
+
+    def source(self, row: int) -> str:
+        return self.names[self.sources[row]]
+
+
+@dataclass
+class Fate:
+    """What becomes of each picture of an index.
+
+    Attributes:
+        groups: number of its group of near duplicates.
+        splits: place in `SPLITS`; -1 if it is rejected after all.
+        contradicting: of pictures that are set aside, the picture that contradicts each.
+    """
+
+    groups: np.ndarray
+    splits: np.ndarray
+    contradicting: dict[int, int] = field(default_factory=dict)
+
+
+def read_index(units: list[Path]) -> Index:
+    """Read the small columns of all units."""
+    numbers: dict[str, int] = {}
+    columns: dict[str, list[np.ndarray]] = {name: [] for name in ("phash", "sha256", "label", "source", "generator")}
+    for file in units:
+        table = pq.read_table(file, columns=[*columns, "reason"])
+        table = table.filter(pc.field("reason") == "")
+        for name in ("phash", "sha256"):
+            values = [int(value[:16], 16) for value in table[name].to_pylist()]
+            columns[name].append(np.array(values, np.uint64))
+        columns["label"].append(table["label"].to_numpy().astype(np.int8))
+        for name in ("source", "generator"):
+            values = [numbers.setdefault(value, len(numbers)) for value in table[name].to_pylist()]
+            columns[name].append(np.array(values, np.int32))
+    phashes, contents, labels, sources, generators = (np.concatenate(parts) for parts in columns.values())
+    return Index(phashes, contents, labels, sources, generators, list(numbers))
+
+
+def decide(index: Index, recipe: BuildRecipe, derived: dict[str, tuple[str, ...]]) -> Fate:
+    """Find near duplicates and contradictions, and split.
+
+    Args:
+        index: of all pictures.
+        recipe: the recipe.
+        derived: for each source, those its generated pictures were made from.
+
+    Raises:
+        ContradictionError: see there.
+        ValueError: a name to hold out stands nowhere.
+    """
+    known = set(index.names)
+    if unknown := sorted(set(recipe.hold_out) - known):
+        there = ", ".join(sorted(known))
+        raise ValueError(f"hold_out names {unknown}, neither a source nor a generator here; there are {there}")
+    duplicates = find_duplicates(index.phashes, recipe.distance)
+    groups = group_numbers(duplicates)
+    places = {name: number for number, name in enumerate(index.names)}
+    made_from = {places[s]: [places[o] for o in others if o in places] for s, others in derived.items() if s in places}
+    contrary = contradictions(duplicates, index.labels, index.sources, index.contents, made_from)
+    splits = np.full(len(groups), -1, np.int8)
+    kept = np.setdiff1d(np.arange(len(groups)), np.fromiter(contrary, np.int64, len(contrary)))
+    held = np.isin(index.sources, [places[n] for n in recipe.hold_out])
+    held |= np.isin(index.generators, [places[n] for n in recipe.hold_out])
+    names = assign_splits(
+        [index.source(row) for row in kept],
+        groups[kept].tolist(),
+        [f"{content:016x}" for content in index.contents[kept].tolist()],
+        held[kept].tolist(),
+        (recipe.split_fractions[0], recipe.split_fractions[1]),
+        recipe.seed,
+    )
+    splits[kept] = [SPLITS.index(name) if name in SPLITS else -1 for name in names]
+    return Fate(groups, splits, contrary)
+
+
+def shard_schema() -> pa.Schema:
+    """Columns of the dataset, with the types that `datasets` reads off the file's metadata."""
+    from datasets import ClassLabel, Features, Image, Value
+
+    plain = {"generator": "string", "source": "string", "group": "int64", "split": "string"}
+    native = {name: "bool" if kind == pa.bool_() else str(kind) for name, kind in NATIVE}
+    kinds = {**plain, **native, "phash": "string", "sha256": "string"}
+    columns = {name: Value(kind) for name, kind in kinds.items()}
+    return Features({"image": Image(), "label": ClassLabel(names=list(LABELS)), **columns}).arrow_schema
+
+
+def write_shards(units: list[Path], index: Index, fate: Fate, rows_per_shard: int, folder: Path) -> Counter[tuple]:
+    """Write `data/SPLIT-…parquet` and `rejects.parquet`; the units are read once, and held a row group at a time.
+
+    Returns:
+        Counts by (split, source, generator, label); of rejects by (`rejected`, reason).
+    """
+    totals = Counter(SPLITS[split] for split in fate.splits.tolist() if split >= 0)
+    counts: Counter[tuple] = Counter()
+    (folder / "data").mkdir(parents=True)
+    schema, names = shard_schema(), Names(units)
+    shards = {name: _Shards(folder / "data", name, total, rows_per_shard, schema) for name, total in totals.items()}
+    with TableWriter(folder / "rejects.parquet", REJECTS) as rejects:
+        for row, place in _rows(units):
+            split = int(fate.splits[place]) if place >= 0 else -1
+            if split >= 0:
+                row.update(group=int(fate.groups[place]), split=SPLITS[split])
+                shards[SPLITS[split]].add(row)
+                counts[SPLITS[split], row["source"], row["generator"], LABELS[row["label"]]] += 1
+                continue
+            if place >= 0:
+                row.update(_late_reason(place, index, fate, names))
+            rejects.add({**row, "label": LABELS[row["label"]], "picture": row["image"]["path"], "image": None})
+            counts["rejected", row["reason"]] += 1
+        for writer in shards.values():
+            writer.close()
+    return counts
+
+
+def _rows(units: list[Path]) -> Iterator[tuple[dict[str, Any], int]]:
+    """All rows in order, each with its place in the index; -1 if it was rejected before."""
+    place = 0
+    for file in units:
+        for batch in pq.ParquetFile(file).iter_batches(16):
+            for row in batch.to_pylist():
+                if row["reason"]:
+                    yield row, -1
+                else:
+                    yield row, place
+                    place += 1
+
+
+class Names:
+    """Names of pictures by their place in the index; only asked for the few that contradict each other."""
+
+    def __init__(self, units: list[Path]) -> None:
+        self._units = units
+        self._ends: list[int] = []
+
+    def __getitem__(self, place: int) -> str:
+        if not self._ends:
+            sizes = [len(self._read(file)) for file in self._units]
+            self._ends = np.cumsum(sizes).tolist()
+        unit = int(np.searchsorted(self._ends, place, side="right"))
+        return self._read(self._units[unit])[place - (self._ends[unit - 1] if unit else 0)]
+
+    def _read(self, file: Path) -> list[str]:
+        # `pq.read_table` would call the column of a struct's field by the field's name alone.
+        with pq.ParquetFile(file) as units:
+            table = units.read(columns=["image.path", "reason"])
+        kept = table.filter(pc.field("reason") == "")
+        return [image["path"] for image in kept["image"].to_pylist()]
+
+
+def _late_reason(place: int, index: Index, fate: Fate, names: Names) -> dict[str, str]:
+    if place not in fate.contradicting:
+        return {"reason": "near-unseen", "problem": "a near duplicate of a picture that is held out; leave it out"}
+    witness = fate.contradicting[place]
+    mine, other = LABELS[index.labels[place]], LABELS[index.labels[witness]]
+    problem = f"{mine} here, but {other} as {names[witness]}; find out which is right and leave the other out"
+    return {"reason": "contradiction", "problem": problem}
+
+
+class _Shards:
+    """The files of one split, one open at a time."""
+
+    def __init__(self, folder: Path, split: str, total: int, rows_per_shard: int, schema: pa.Schema) -> None:
+        self._name = f"{split}-{{:05d}}-of-{-(-total // rows_per_shard):05d}.parquet"
+        self._folder, self._rows_per_shard, self._schema = folder, rows_per_shard, schema
+        self._shard = self._rows = 0
+        self._writer: TableWriter | None = None
+
+    def add(self, row: dict[str, Any]) -> None:
+        if self._writer is None:
+            self._writer = TableWriter(self._folder / self._name.format(self._shard), self._schema)
+            self._shard, self._rows = self._shard + 1, 0
+        self._writer.add(row)
+        self._rows += 1
+        if self._rows == self._rows_per_shard:
+            self.close()
+
+    def close(self) -> None:
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None

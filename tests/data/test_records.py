@@ -1,0 +1,83 @@
+"""TFRecord files and LMDB folders."""
+
+import os
+
+import numpy as np
+import pytest
+from raw import encoded, nvidia_record, picture, write_lmdb, write_tfrecord
+
+from fakeface.data.layouts import LayoutError
+from fakeface.data.records import Lmdb, TFRecord
+from fakeface.images import Limits, PictureError
+
+
+def read_all(container):
+    try:
+        return [container.read(reference, Limits()) for reference in container.references("x")]
+    finally:
+        container.close()
+
+
+def test_nvidias_records_are_pixels(tmp_path):
+    file = TFRecord(write_tfrecord(tmp_path / "x.tfrecords", [nvidia_record(1), nvidia_record(2)]))
+    first, second = read_all(file)
+    assert np.array_equal(first, np.asarray(picture(1)))
+    assert np.array_equal(second, np.asarray(picture(2)))
+
+
+def test_grey_pixels_have_no_channels(tmp_path):
+    record = {"shape": [1, 2, 3], "data": bytes(range(6))}
+    (pixels,) = read_all(TFRecord(write_tfrecord(tmp_path / "x.tfrecords", [record])))
+    assert pixels.tolist() == [[0, 1, 2], [3, 4, 5]]
+
+
+def test_tensorflows_records_are_files(tmp_path):
+    record = {"image/encoded": encoded(3), "image/height": [32]}
+    assert read_all(TFRecord(write_tfrecord(tmp_path / "x.tfrecord", [record]))) == [encoded(3)]
+
+
+def test_a_cut_tfrecord_is_a_problem(tmp_path):
+    file = write_tfrecord(tmp_path / "x.tfrecords", [nvidia_record(1), nvidia_record(2)])
+    os.truncate(file, file.stat().st_size - 10)
+    with pytest.raises(LayoutError, match="ends within record 1"):
+        read_all(TFRecord(file))
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        {"shape": [3, 99, 99], "data": bytes(12)},
+        {"shape": [3, 2, 2]},
+        {"text": b"no picture"},
+    ],
+)
+def test_other_records_are_refused(tmp_path, record):
+    file = TFRecord(write_tfrecord(tmp_path / "x.tfrecords", [record]))
+    with pytest.raises(PictureError) as error:
+        read_all(file)
+    assert error.value.reason == "broken"
+
+
+def test_noise_in_a_record_is_refused(tmp_path):
+    data = np.random.default_rng(0).bytes(200)
+    (tmp_path / "x.tfrecord").write_bytes(len(data).to_bytes(8, "little") + bytes(4) + data + bytes(4))
+    with pytest.raises(PictureError):
+        read_all(TFRecord(tmp_path / "x.tfrecord"))
+
+
+def test_an_lmdb_gives_its_pictures(tmp_path):
+    pytest.importorskip("lmdb", reason="needs the extra `publishers`")
+    items = {f"{side}-{i:05d}": encoded(i, "PNG", side) for i in range(2) for side in (16, 64)}
+    database = Lmdb(write_lmdb(tmp_path / "x.lmdb", {**items, "length": b"2"}))
+    found = list(database.references("x.lmdb"))
+    assert [reference.path for reference in found] == ["x.lmdb/64-00000", "x.lmdb/64-00001"]
+    with pytest.raises(PictureError, match="no such key"):
+        database.read(found[0]._replace(member="nothing"), Limits())
+    assert read_all(database) == [encoded(0, "PNG", 64), encoded(1, "PNG", 64)]
+
+
+def test_a_broken_lmdb_is_a_problem(tmp_path):
+    pytest.importorskip("lmdb", reason="needs the extra `publishers`")
+    (tmp_path / "data.mdb").write_bytes(b"no database")
+    with pytest.raises(LayoutError, match="not an LMDB"):
+        Lmdb(tmp_path)
