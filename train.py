@@ -101,6 +101,9 @@ def train(recipe: Recipe) -> None:
     if (run / "run.json").exists() and not recipe.resume:
         raise RecipeError(f"output {run} already holds a run: add --resume to go on with it, or name another folder")
     set_seed(recipe.seed)
+    if accelerator.device.type == "cpu":
+        # `accelerate launch` leaves each rank one thread, whatever the machine has.
+        torch.set_num_threads(recipe.threads or max(1, (os.cpu_count() or 1) // accelerator.num_processes))
     splits, refused = load_splits(run, recipe, accelerator)
     processor = FakeFaceImageProcessor(size=recipe.image_size, crop_fraction=recipe.crop_fraction)
     raw_model = build_model(recipe, accelerator)
@@ -284,7 +287,7 @@ def build_training(
     )
     if not steps_per_epoch:
         raise RecipeError(f"{len(part)} training pictures do not fill one batch of {recipe.batch_size} on every rank")
-    optimizer = torch.optim.AdamW(parameter_groups(model, recipe), weight_decay=recipe.weight_decay)
+    optimizer = torch.optim.AdamW(parameter_groups(model, recipe), weight_decay=recipe.weight_decay, fused=True)
     steps = steps_per_epoch * recipe.epochs
     scheduler = get_cosine_schedule_with_warmup(optimizer, round(recipe.warmup * steps), steps)
     return sampler, loader, optimizer, scheduler

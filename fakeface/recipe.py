@@ -62,6 +62,7 @@ class Recipe:
     mixed_precision: str = ""  # no, bf16 or fp16; empty takes what `accelerate launch` was told
     compile: bool = False
     workers: int = 2  # processes that decode and augment, per rank
+    threads: int = 0  # of a rank that computes on the CPU; 0 shares the cores among the ranks
     checkpoint_steps: int = 100  # optimiser steps between checkpoints
     keep_checkpoints: int = 2
     select_on: str = "auc"  # validation figure that picks the best epoch: auc or auc_delivered
