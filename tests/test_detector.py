@@ -230,8 +230,8 @@ class Finder(FaceFinder):
         return [Face(box, 0.9, eyes_over_mouth) for box in self.boxes]
 
 
-def finding(*boxes: tuple[float, float, float, float], **settings: float) -> Detector:
-    return Detector(tiny_model(**settings), FakeFaceImageProcessor(size=32), finder=Finder(*boxes))
+def finding(*boxes: tuple[float, float, float, float]) -> Detector:
+    return Detector(tiny_model(), FakeFaceImageProcessor(size=32), finder=Finder(*boxes))
 
 
 BOXES = ((60.0, 20.0, 100.0, 60.0), (10.0, 10.0, 45.0, 45.0), (0.0, 80.0, 20.0, 100.0))
