@@ -5,7 +5,7 @@
     >>> crops = [cut_face(picture, face_square(face)) for face in find(picture)]    # doctest: +SKIP
 
 The finder is YuNet (Wu, Peng and Yu, "YuNet: A Tiny Millisecond-level Face Detector", Machine Intelligence Research,
-2023) as OpenCV ships it. It sees faces of about 15 to 250 pixels in what it is shown, upright ones best, so a picture
+2023) as OpenCV ships it. It sees faces of about 20 to 300 pixels in what it is shown, upright ones best, so a picture
 is shown to it at several sizes, and turned where upright nothing is sure.
 """
 
@@ -29,13 +29,14 @@ SHA256 = "8f2383e4dd3cfbb4553ea8718107fc0423210dc964f9f4280604804ed2552fa4"
 BYTES = 232_589
 VARIABLE = "FAKEFACE_FACE_MODEL"
 
-# Sides in pixels that the longer side of a picture is shrunk to. Wide and near together see faces from a fortieth of
+# Sides in pixels that the longer side of a picture is shrunk to. Wide and near together see faces from a thirtieth of
 # it to ones that fill it; `CLOSER` is for large pictures in which the faces are small.
 WIDE, NEAR, CLOSER = 640, 160, (1280, 2560)
 BORDER = 0.5  # of a view's longer side, around faces that the frame cuts
 SMALL = 40.0  # pixels: where a view has a face smaller than this, it may have missed smaller ones
 CONFIDENT = 0.6  # what counts as a face
-# Upright faces of the development data come out above 0.9, all but one in twenty; upside down nearly all stay below.
+# Of 214 faces of the development data, looked at once, 95 % came out at 0.92 or more upright; half of them at 0.89 or
+# less upside down. So it tells most turned faces, not all.
 SURE = 0.9
 OVERLAP = 0.5  # of the smaller of two boxes: above it, both are of one face
 TURNS = (Image.Transpose.ROTATE_90, Image.Transpose.ROTATE_180, Image.Transpose.ROTATE_270)
