@@ -16,8 +16,9 @@ from . import registration
 
 if TYPE_CHECKING:
     from .configuration_fakeface import FakeFaceConfig
-    from .detector import Detector, Result, verdict
+    from .detector import Detector, FaceResult, Result, verdict
     from .explain import Explanation, cam
+    from .faces import FaceFinder, FaceFinderError
     from .image_processing_fakeface import FakeFaceImageProcessor
     from .images import Limits, PictureError, list_pictures, load_picture
     from .model_folder import ModelFolderError, default_model
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 __all__ = [
     "Detector",
     "Explanation",
+    "FaceFinder",
+    "FaceFinderError",
+    "FaceResult",
     "FakeFaceConfig",
     "FakeFaceForImageClassification",
     "FakeFaceImageProcessor",
@@ -43,8 +47,9 @@ __all__ = [
 
 _HOMES = {
     "configuration_fakeface": ["FakeFaceConfig"],
-    "detector": ["Detector", "Result", "verdict"],
+    "detector": ["Detector", "FaceResult", "Result", "verdict"],
     "explain": ["Explanation", "cam"],
+    "faces": ["FaceFinder", "FaceFinderError"],
     "image_processing_fakeface": ["FakeFaceImageProcessor"],
     "images": ["Limits", "PictureError", "list_pictures", "load_picture"],
     "model_folder": ["ModelFolderError", "default_model"],

@@ -33,6 +33,11 @@ Model = Annotated[
 ]
 Device = Annotated[str | None, typer.Option("--device", help="cpu, cuda, cuda:1, mps; by default the GPU, if any.")]
 
+Faces = Annotated[
+    bool | None,
+    typer.Option("--faces/--no-faces", help="Judge faces, or the centre; by default faces, if their model is there."),
+]
+
 
 def main() -> None:
     """Entry point of the console script."""
@@ -65,16 +70,18 @@ def predict(
     model: Model = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object per picture, refused ones too.")] = False,
     device: Device = None,
-    batch_size: Annotated[int, typer.Option(min=1, help="Pictures per pass of the model.")] = 16,
+    faces: Faces = None,
+    batch_size: Annotated[int, typer.Option(min=1, help="Faces per pass of the model.")] = 16,
 ) -> None:
     """Print score, verdict and path of every picture, one a line.
 
-    The score is the probability that the picture is generated, from 0 to 1. Pictures that cannot be read are
+    The score is the probability that the picture is generated, from 0 to 1; of several faces the most generated one
+    decides. A picture without a face has no score. Pictures that cannot be read are
     named on stderr, and the rest goes on. Exit code 0, or 1 if nothing could be read, 2 if the model or an option is
     wrong. A name that begins with a dash goes behind `--`.
     """
     with _clear_refusals():
-        detector = _detector(model, device)
+        detector = _detector(model, device, faces)
         read = seen = 0
         for result in _progress(detector.stream(_expand(pictures), batch_size=batch_size)):
             seen += 1
@@ -93,6 +100,7 @@ def explain(
     method: Annotated[str, typer.Option(help="grad-cam, hires-cam, layer-cam or ablation-cam.")] = "grad-cam",
     model: Model = None,
     device: Device = None,
+    faces: Faces = None,
 ) -> None:
     """Save a picture with a map over it of what spoke for a label, and print score and verdict."""
     from .images import PictureError
@@ -102,7 +110,7 @@ def explain(
         raise typer.Exit(2)
     with _clear_refusals():
         try:
-            explanation = _detector(model, device).explain(picture, label=label, method=method)
+            explanation = _detector(model, device, faces).explain(picture, label=label, method=method)
         except PictureError as error:
             _complain(str(error))
             raise typer.Exit(1) from None
@@ -170,7 +178,7 @@ def demo() -> None:
     raise typer.Exit(subprocess.call([sys.executable, str(space)]))
 
 
-def _detector(model: str | None, device: str | None) -> "Detector":
+def _detector(model: str | None, device: str | None, faces: bool | None) -> "Detector":
     if not sys.warnoptions:  # the user has not asked for warnings
         warnings.simplefilter("ignore")
     from transformers.utils import logging
@@ -179,7 +187,7 @@ def _detector(model: str | None, device: str | None) -> "Detector":
 
     logging.set_verbosity_error()
     logging.disable_progress_bar()
-    return Detector.from_pretrained(model, device=device)
+    return Detector.from_pretrained(model, device=device, faces="auto" if faces is None else faces)
 
 
 @contextmanager
@@ -215,7 +223,8 @@ def _show(result: "Result", as_json: bool = False) -> None:
     elif result.error is not None:
         _complain(result.error)
     else:
-        print(f"{result.score:.3f}  {result.verdict:<9}  {_printable(result.picture)}", flush=True)
+        score = "  -  " if result.score is None else f"{result.score:.3f}"
+        print(f"{score}  {result.verdict:<9}  {_printable(result.picture)}", flush=True)
 
 
 def _complain(message: str) -> None:

@@ -41,6 +41,10 @@ class FakeFaceConfig(PreTrainedConfig):
             `threshold_generated`. Between the two the verdict is `uncertain`.
         target_fpr (`float`, *optional*): the false-positive rate on real pictures that `threshold_generated` was
             picked for; `None` while the model is not calibrated.
+        smallest_face (`int`, defaults to 32): longer side in pixels of a face's box under which the verdict is
+            `uncertain`. Not measured yet: at 32 px and a margin of 2 most of the model's input is made up by enlarging.
+        face_margin (`float`, defaults to 2.0): side of a face crop over the longer side of the face's box, as in
+            training; from 1 to 4.
     """
 
     model_type = "fakeface"
@@ -56,6 +60,8 @@ class FakeFaceConfig(PreTrainedConfig):
     threshold_generated: float | int = 0.5
     threshold_real: float | int = 0.5
     target_fpr: float | None = None
+    smallest_face: int = 32
+    face_margin: float | int = 2.0
     auto_map: dict[str, str] | None = None
 
     def __post_init__(self, **kwargs):
@@ -107,6 +113,13 @@ class FakeFaceConfig(PreTrainedConfig):
                 "thresholds must satisfy 0 <= threshold_real <= threshold_generated <= 1, not "
                 f"{self.threshold_real} and {self.threshold_generated}"
             )
+
+    def validate_faces(self):
+        """Part of `@strict` validation; raises ValueError with the field and the values it may take."""
+        if self.smallest_face < 0:
+            raise ValueError(f"smallest_face is {self.smallest_face}: it takes a number of pixels from 0")
+        if not 1 <= self.face_margin <= 4:
+            raise ValueError(f"face_margin is {self.face_margin}: it takes a number from 1 to 4")
 
 
 FakeFaceConfig.register_for_auto_class()

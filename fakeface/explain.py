@@ -245,7 +245,7 @@ def place(
     Args:
         map: (size, size), from 0 to 1.
         picture_size: width and height of the upright picture in pixels, as PIL's `size`.
-        box: the square as (left, top, right, bottom) in pixels of the picture, from the processor's `crop_box`.
+        box: the square as (left, top, right, bottom) in pixels of the picture, which may reach beyond it.
 
     Returns:
         float32 array (height, width), zero outside the square.
@@ -253,9 +253,15 @@ def place(
     array = np.asarray(map.cpu() if isinstance(map, Tensor) else map, dtype=np.float32)
     width, height = picture_size
     left, top, right, bottom = (round(edge) for edge in box)  # half a pixel is far below what a map resolves
-    square = Image.fromarray(array).resize((right - left, bottom - top), Image.Resampling.BILINEAR)
+    inside = (max(left, 0), max(top, 0), min(right, width), min(bottom, height))
+    across, down = array.shape[1] / (right - left), array.shape[0] / (bottom - top)
+    part = (
+        (inside[0] - left) * across, (inside[1] - top) * down, (inside[2] - left) * across, (inside[3] - top) * down
+    )  # fmt: skip
+    size = (inside[2] - inside[0], inside[3] - inside[1])
+    square = Image.fromarray(array).resize(size, Image.Resampling.BILINEAR, box=part)
     whole = np.zeros((height, width), np.float32)
-    whole[top:bottom, left:right] = np.asarray(square)
+    whole[inside[1] : inside[3], inside[0] : inside[2]] = np.asarray(square)
     return whole
 
 

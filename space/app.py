@@ -26,6 +26,7 @@ from PIL import Image
 import fakeface
 from fakeface import (
     Detector,
+    FaceFinderError,
     FakeFaceConfig,
     Limits,
     ModelFolderError,
@@ -44,6 +45,10 @@ KEPT_SECONDS = 600
 QUEUE_LENGTH = 32
 
 VERDICTS = {"generated": "Looks generated", "real": "Looks like a photograph", "uncertain": "Cannot tell"}
+NO_FACE = (
+    '<section class="verdict refused" role="status"><h2>No face found</h2>'
+    "<p>Only faces are judged. Crop the picture to the face and try again.</p></section>"
+)
 MEANINGS = {
     "generated": "Take this as a reason to look closer, not as proof.",
     "real": "This is no proof either: some generated pictures pass for photographs.",
@@ -112,6 +117,8 @@ def verdict_panel(result: Result, config: FakeFaceConfig) -> str:
             '<section class="verdict refused" role="alert"><h2>This picture could not be judged</h2>'
             f"<p>{escape(result.error)}</p></section>"
         )
+    if result.verdict == "no face":
+        return NO_FACE
     assert result.score is not None
     assert result.verdict is not None
     reasons = "".join(f"<li>{escape(reason)}</li>" for reason in result.reasons)
@@ -185,7 +192,7 @@ def build(detector: Detector, model: str) -> gr.Blocks:
             return WAITING, gr.Column(visible=False), None
         result, loaded = judge(detector, upload, picture.GRADIO_CACHE)
         panel = verdict_panel(result, detector.config)
-        if loaded is None:
+        if loaded is None or result.score is None:
             return panel, gr.Column(visible=False), None
         label = "real" if result.verdict == "real" else "generated"
         explanation = detector.explain(loaded, label=label)
@@ -247,7 +254,7 @@ def main() -> None:
     try:
         model = default_model()
         detector = Detector.from_pretrained(model)
-    except ModelFolderError as error:
+    except (FaceFinderError, ModelFolderError) as error:
         raise SystemExit(str(error)) from None
     # A Hub id is worth stating whole; of a folder its name will do.
     name = Path(model).name if Path(model).is_dir() else str(model)

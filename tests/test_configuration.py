@@ -34,6 +34,7 @@ def test_the_defaults():
     assert config.num_labels == 2
     assert (config.temperature, config.bias, config.target_fpr) == (1.0, 0.0, None)
     assert (config.threshold_real, config.threshold_generated) == (0.5, 0.5)
+    assert (config.smallest_face, config.face_margin) == (32, 2.0)
 
 
 def test_two_configs_do_not_share_their_lists():
@@ -72,6 +73,9 @@ def test_every_trunk_stage_halves_the_map(stages, downsampling):
         ({"threshold_real": 0.6}, "0 <= threshold_real <= threshold_generated <= 1, not 0.6 and 0.5"),
         ({"threshold_generated": 1.1}, "not 0.5 and 1.1"),
         ({"threshold_real": -0.1}, "not -0.1 and 0.5"),
+        ({"smallest_face": -1}, "smallest_face is -1: it takes a number of pixels from 0"),
+        ({"face_margin": 0.5}, "face_margin is 0.5: it takes a number from 1 to 4"),
+        ({"face_margin": 9}, "face_margin is 9: it takes a number from 1 to 4"),
         ({"image_size": "160"}, "Field 'image_size' expected int, got str"),
         ({"image_size": 160.0}, "Field 'image_size' expected int, got float"),
         ({"conv_widths": "wide"}, "Field 'conv_widths'"),
@@ -105,6 +109,8 @@ def test_every_field_comes_back_from_disk(tmp_path):
         threshold_generated=0.9000000000000001,
         threshold_real=0.2,
         target_fpr=0.01,
+        smallest_face=40,
+        face_margin=1.5,
     )
     config.save_pretrained(tmp_path)
     loaded = FakeFaceConfig.from_pretrained(tmp_path)

@@ -13,6 +13,7 @@ from tiny import picture, tiny_folder, tiny_model
 
 from fakeface.configuration_fakeface import FakeFaceConfig
 from fakeface.detector import CENTRE_JUDGED, NOT_CALIBRATED, Detector, Result, pick_device, verdict
+from fakeface.faces import Face, FaceFinder, FaceFinderError, FaceModelMissing, cut_face
 from fakeface.image_processing_fakeface import FakeFaceImageProcessor
 from fakeface.images import PictureError
 from fakeface.model_folder import ModelFolderError
@@ -20,7 +21,7 @@ from fakeface.model_folder import ModelFolderError
 
 @pytest.fixture(scope="module")
 def detector(tmp_path_factory: pytest.TempPathFactory) -> Detector:
-    return Detector.from_pretrained(tiny_folder(tmp_path_factory.mktemp("model") / "tiny"), device="cpu")
+    return Detector.from_pretrained(tiny_folder(tmp_path_factory.mktemp("model") / "tiny"), device="cpu", faces=False)
 
 
 def calibrated(**numbers: float) -> Detector:
@@ -146,7 +147,7 @@ def test_an_uncalibrated_model_says_so(detector: Detector):
 def test_a_result_is_json_ready():
     result = Result("a.jpg", 0.25, "real", ("because",))
     assert json.loads(json.dumps(result.to_dict())) == {
-        "picture": "a.jpg", "score": 0.25, "verdict": "real", "reasons": ["because"], "error": None
+        "picture": "a.jpg", "score": 0.25, "verdict": "real", "reasons": ["because"], "error": None, "faces": []
     }  # fmt: skip
 
 
@@ -216,3 +217,82 @@ def test_an_explanation_carries_the_result_and_a_map_of_the_whole_picture(detect
 def test_an_explanation_of_a_refused_picture_raises(detector: Detector):
     with pytest.raises(PictureError, match=r"none\.jpg: no such file"):
         detector.explain("none.jpg")
+
+
+class Finder(FaceFinder):
+    """Finds the faces it is given, so that a test needs no face model; the real one is tested with its module."""
+
+    def __init__(self, *boxes: tuple[float, float, float, float]):
+        self.boxes = boxes
+
+    def __call__(self, picture: Image.Image) -> list[Face]:
+        eyes_over_mouth = ((0.0, 0.0), (2.0, 0.0), (1.0, 1.0), (0.0, 2.0), (2.0, 2.0))
+        return [Face(box, 0.9, eyes_over_mouth) for box in self.boxes]
+
+
+def finding(*boxes: tuple[float, float, float, float]) -> Detector:
+    return Detector(tiny_model(), FakeFaceImageProcessor(size=32), finder=Finder(*boxes))
+
+
+BOXES = ((60.0, 20.0, 100.0, 60.0), (10.0, 10.0, 45.0, 45.0), (0.0, 80.0, 20.0, 100.0))
+
+
+def test_each_face_is_judged_by_its_crop_and_the_most_generated_large_one_decides():
+    scene = picture(160, 128)
+    result = finding(*BOXES)(scene)
+    crops = [cut_face(scene, (left - h, top - h, right + h, bottom + h))
+             for left, top, right, bottom in BOXES for h in [(right - left) / 2]]  # fmt: skip
+    alone = [finding().processor.to_array(crop) for crop in crops]
+    with torch.no_grad():
+        expected = tiny_model()(torch.from_numpy(np.stack(alone))).logits.softmax(1)[:, 1].tolist()
+    assert [face.score for face in result.faces] == pytest.approx(expected, abs=1e-6)
+    assert [face.box for face in result.faces] == list(BOXES)
+    assert result.score == pytest.approx(max(expected[:2]), abs=1e-6)
+    assert "3 faces were judged, and the most generated one decides" in result.reasons
+    assert result.faces[2].verdict == "uncertain"
+    assert result.faces[2].reasons == ("the face is 20 pixels long: under 32 is too small to tell",)
+
+
+def test_no_face_is_never_a_guess():
+    result = finding()(picture())
+    assert (result.score, result.verdict, result.faces, result.error) == (None, "no face", (), None)
+    assert result.reasons == ("no face was found in the picture",)
+    with pytest.raises(PictureError, match="no face was found in the picture, so there is nothing to explain"):
+        finding().explain(picture())
+
+
+def test_a_crowd_goes_through_in_batches_and_the_next_picture_shares_them(monkeypatch: pytest.MonkeyPatch):
+    crowd = finding(*[(x, y, x + 32.0, y + 32.0) for x in range(0, 100, 20) for y in range(0, 100, 20)])
+    sizes = []
+    crowd.model.register_forward_pre_hook(lambda _, arguments: sizes.append(len(arguments[0])))
+    results = crowd([picture(160, 128), picture(160, 128, seed=1)], batch_size=8)
+    assert [len(result.faces) for result in results] == [25, 25]
+    assert sizes == [8, 8, 8, 8, 8, 8, 2]
+
+
+def test_a_face_is_explained_at_its_own_place():
+    explanation = finding(*BOXES).explain(picture(160, 128), face=1)
+    assert explanation.map.shape == (128, 160)
+    assert not explanation.map[:, 64:].any()  # a square of 70 pixels about (27.5, 27.5)
+    assert not explanation.map[64:].any()
+    with pytest.raises(ValueError, match="face is 3: the picture has 3, counted from 0"):
+        finding(*BOXES).explain(picture(160, 128), face=3)
+
+
+def test_without_the_face_model_the_centre_is_judged_and_the_result_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.delenv("FAKEFACE_FACE_MODEL", raising=False)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    folder = tiny_folder(tmp_path / "tiny", "logistic")
+    result = Detector.from_pretrained(folder, device="cpu")(picture())
+    assert result.score is not None
+    assert result.reasons[0].startswith(f"{CENTRE_JUDGED} (face_detection_yunet_2023mar.onnx: the Hub did not give")
+    with pytest.raises(FaceModelMissing):
+        Detector.from_pretrained(folder, device="cpu", faces=True)
+
+
+def test_a_named_face_model_that_is_wrong_is_refused_not_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("FAKEFACE_FACE_MODEL", str(tmp_path / "none.onnx"))
+    with pytest.raises(FaceFinderError, match=r"none\.onnx: cannot be read"):
+        Detector.from_pretrained(tiny_folder(tmp_path / "tiny", "logistic"), device="cpu")
