@@ -15,6 +15,9 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
+# No face model of the user's may be found, or noise pictures would rightly have no face.
+os.environ["HF_HUB_CACHE"] = str(Path(__file__).parent / "no-hub-cache")
+os.environ.pop("FAKEFACE_FACE_MODEL", None)
 # Several test processes run side by side on small tensors; more threads than cores would only slow them.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 

@@ -95,11 +95,12 @@ def test_a_run_learns_and_leaves_everything_behind(repo, pictures, tmp_path):
 def test_saving_leaves_mixed_precision_on():
     """Unwrapping for a save once took accelerate's autocast off the model: all epochs but the first ran in 32 bits."""
     accelerator = Accelerator(cpu=True, mixed_precision="bf16")
-    model = accelerator.prepare_model(tiny_model(), evaluation_mode=True)
+    model = tiny_model()
     dtypes = []
     model.fakeface.blocks[0].register_forward_hook(lambda module, args, output: dtypes.append(output.dtype))
-    train.unwrap(accelerator, model).state_dict()
-    model(pixel_values=torch.zeros(1, 3, SIZE, SIZE))
+    prepared = accelerator.prepare_model(model, evaluation_mode=True)
+    train.unwrap(accelerator, prepared).state_dict()
+    prepared(pixel_values=torch.zeros(1, 3, SIZE, SIZE))
     assert dtypes == [torch.bfloat16]
 
 

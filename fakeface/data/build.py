@@ -121,11 +121,11 @@ def build(
 
 def _history(recipe: BuildRecipe) -> Any:
     """The `History` of the recipe; None to keep files as they are."""
-    if recipe.history == "native":
+    if isinstance(recipe.history, str):  # "native", the only word it takes
         return None
     from .equalise import History
 
-    settings = {key: tuple(v) if isinstance(v, list) else v for key, v in dict(recipe.history).items()}  # YAML's lists
+    settings = {key: tuple(v) if isinstance(v, list) else v for key, v in recipe.history.items()}  # YAML's lists
     try:
         return History(**settings)
     except (TypeError, ValueError) as error:
