@@ -16,13 +16,14 @@ from . import registration
 
 if TYPE_CHECKING:
     from .configuration_fakeface import FakeFaceConfig
-    from .detector import Detector, FaceResult, Result, verdict
+    from .detector import Detector, verdict
     from .explain import Explanation, cam
     from .faces import FaceFinder, FaceFinderError
     from .image_processing_fakeface import FakeFaceImageProcessor
     from .images import Limits, PictureError, list_pictures, load_picture
     from .model_folder import ModelFolderError, default_model
     from .modeling_fakeface import FakeFaceForImageClassification, FakeFaceModel
+    from .results import FaceResult, Result
 
 __all__ = [
     "Detector",
@@ -47,13 +48,14 @@ __all__ = [
 
 _HOMES = {
     "configuration_fakeface": ["FakeFaceConfig"],
-    "detector": ["Detector", "FaceResult", "Result", "verdict"],
+    "detector": ["Detector", "verdict"],
     "explain": ["Explanation", "cam"],
     "faces": ["FaceFinder", "FaceFinderError"],
     "image_processing_fakeface": ["FakeFaceImageProcessor"],
     "images": ["Limits", "PictureError", "list_pictures", "load_picture"],
     "model_folder": ["ModelFolderError", "default_model"],
     "modeling_fakeface": ["FakeFaceForImageClassification", "FakeFaceModel"],
+    "results": ["FaceResult", "Result"],
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

@@ -17,7 +17,8 @@ import typer
 from .data.cli import app as data_app
 
 if TYPE_CHECKING:
-    from .detector import Detector, Result
+    from .detector import Detector
+    from .results import Result
 
 app = typer.Typer(
     add_completion=False,

@@ -11,7 +11,7 @@ Result(picture='portrait.jpg', score=0.973, verdict='generated', reasons=(...), 
 import os
 from collections import deque
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, cast, overload
 
 import numpy as np
@@ -19,12 +19,14 @@ import torch
 from PIL import Image
 
 from .configuration_fakeface import FakeFaceConfig
+from .devices import pick_device, pick_dtype
 from .explain import Explanation, cam, method_used, place
 from .faces import Face, FaceFinder, FaceModelMissing, cut_face, face_square, set_upright
 from .image_processing_fakeface import FakeFaceImageProcessor
 from .images import PictureError, load_picture
 from .model_folder import ModelFolderError, default_model, load_model_folder
 from .modeling_fakeface import FakeFaceForImageClassification
+from .results import FaceResult, Result
 
 LARGEST_CROP = 280  # pixels: larger face crops are shrunk to it first, as those of the training data were
 
@@ -32,53 +34,6 @@ NO_FACE = "no face"
 NO_FACE_FOUND = "no face was found in the picture"
 CENTRE_JUDGED = "the centre square of the picture was judged: faces were not searched for"
 NOT_CALIBRATED = "the model is not calibrated: read the score as a rank, not as a probability"
-
-
-@dataclass(frozen=True)
-class FaceResult:
-    """What the detector says of one face.
-
-    Attributes:
-        box: left, top, right, bottom in pixels of the upright picture.
-        score: calibrated probability of `generated`, 0 to 1.
-        verdict: `"real"`, `"generated"` or `"uncertain"`.
-        reasons: why the verdict is `uncertain`, in plain words.
-    """
-
-    box: tuple[float, float, float, float]
-    score: float
-    verdict: str
-    reasons: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Result:
-    """What the detector says of one picture.
-
-    Of several faces the most generated one decides: the highest score among the faces that are large enough, or
-    among all where none is. So one generated face makes a picture `generated`, and with every further face a wrong
-    `generated` is likelier; `faces` has each face's own verdict.
-
-    Attributes:
-        picture: its name: the path or address as given, or `"picture 3"` (counted from 1) where it has none.
-        score: calibrated probability of `generated`, 0 to 1; `None` without a face and where it was refused.
-        verdict: `"real"`, `"generated"`, `"uncertain"` or `"no face"`; `None` where the picture was refused.
-        reasons: remarks in plain words: what was judged, and why the verdict is `uncertain`.
-        error: why the picture was refused, with its name and the cure; `None` where it was not.
-        faces: the faces, the largest first; empty where none was found or none was searched for.
-    """
-
-    picture: str
-    score: float | None
-    verdict: str | None
-    reasons: tuple[str, ...] = ()
-    error: str | None = None
-    faces: tuple[FaceResult, ...] = ()
-
-    def to_dict(self) -> dict[str, Any]:
-        """The fields as JSON types."""
-        faces = [{**asdict(face), "box": list(face.box), "reasons": list(face.reasons)} for face in self.faces]
-        return {**asdict(self), "reasons": list(self.reasons), "faces": faces}
 
 
 @dataclass
@@ -155,7 +110,7 @@ class Detector:
             ValueError: there is no such device or type.
         """
         name = os.fspath(default_model() if model is None else model)
-        where, kind = pick_device(device), _dtype(dtype)
+        where, kind = pick_device(device), pick_dtype(dtype)
         finder, reason = _finder(faces)
         loaded, processor = load_model_folder(name, revision=revision, dtype=kind)
         loaded.to(where)  # pyright: ignore[reportArgumentType]  # transformers' decorator hides its signature
@@ -348,34 +303,6 @@ def _finder(faces: bool | Literal["auto"] | FaceFinder) -> tuple[FaceFinder | No
         return None, f"{CENTRE_JUDGED} ({error})"
 
 
-def pick_device(device: str | torch.device | None = None) -> torch.device:
-    """The device asked for, or the best there is: CUDA, then Apple's MPS, then the CPU.
-
-    Raises:
-        ValueError: there is no such device here.
-    """
-    there = [("cuda", torch.cuda.is_available()), ("mps", torch.backends.mps.is_available()), ("cpu", True)]
-    available = [kind for kind, is_there in there if is_there]
-    if device is None:
-        return torch.device(available[0])
-    refusal = f"no device {str(device)!r} here: use {' or '.join(available)}"
-    try:
-        chosen = torch.device(device)
-    except RuntimeError:  # not a device's name at all
-        raise ValueError(refusal) from None
-    if chosen.type not in available or (chosen.type == "cuda" and (chosen.index or 0) >= torch.cuda.device_count()):
-        raise ValueError(refusal)
-    return chosen
-
-
-def _dtype(dtype: str | torch.dtype | None) -> torch.dtype:
-    """float32 for `None`; 16 bits on the CPU would be slow or inexact, and files may store 16 bits to be small."""
-    kind = getattr(torch, dtype, None) if isinstance(dtype, str) else dtype or torch.float32
-    if not isinstance(kind, torch.dtype) or not kind.is_floating_point:
-        raise ValueError(f"dtype is {dtype!r}: it takes float32, bfloat16 or float16")
-    return kind
-
-
 def _name(picture: Any, number: int) -> str:
     """The path or address as given, a dataset row's path, or the picture's number."""
     if isinstance(picture, dict):
@@ -383,4 +310,4 @@ def _name(picture: Any, number: int) -> str:
     return os.fsdecode(picture) if isinstance(picture, (str, os.PathLike)) else f"picture {number}"
 
 
-__all__ = ["Detector", "FaceResult", "ModelFolderError", "Result", "default_model", "pick_device", "verdict"]
+__all__ = ["Detector", "FaceResult", "ModelFolderError", "Result", "default_model", "verdict"]

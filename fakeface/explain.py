@@ -25,7 +25,7 @@ from .configuration_fakeface import LABELS
 from .modeling_fakeface import FakeFaceForImageClassification
 
 if TYPE_CHECKING:
-    from .detector import Result
+    from .results import Result
 
 # Evidence this far below the strongest of either sign is what rounding leaves of a sum that cancels.
 NOISE = 1e-6

@@ -230,9 +230,14 @@ def _get_it() -> str:
 
 
 def _download() -> str:
-    from huggingface_hub import hf_hub_download
+    from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url, try_to_load_from_cache
 
+    cached = try_to_load_from_cache(REPOSITORY, FILE, revision=REVISION)
+    if isinstance(cached, str):
+        return cached
     try:
+        # One question first: a download would ask six times, and keep a machine without network waiting for it.
+        get_hf_file_metadata(hf_hub_url(REPOSITORY, FILE, revision=REVISION))
         return hf_hub_download(REPOSITORY, FILE, revision=REVISION)
     except Exception as error:  # every failure of the network, of several libraries
         raise FaceModelMissing(f"{FILE}: the Hub did not give the face model; {_get_it()}") from error

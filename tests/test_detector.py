@@ -12,11 +12,12 @@ from PIL import Image
 from tiny import picture, tiny_folder, tiny_model
 
 from fakeface.configuration_fakeface import FakeFaceConfig
-from fakeface.detector import CENTRE_JUDGED, NOT_CALIBRATED, Detector, Result, pick_device, verdict
+from fakeface.detector import CENTRE_JUDGED, NOT_CALIBRATED, Detector, verdict
 from fakeface.faces import Face, FaceFinder, FaceFinderError, FaceModelMissing, cut_face
 from fakeface.image_processing_fakeface import FakeFaceImageProcessor
 from fakeface.images import PictureError
 from fakeface.model_folder import ModelFolderError
+from fakeface.results import Result
 
 
 @pytest.fixture(scope="module")
@@ -183,17 +184,6 @@ def test_bfloat16_keeps_batch_norm_in_float32(tmp_path: Path):
 def test_the_environment_names_the_default_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("FAKEFACE_MODEL", str(tiny_folder(tmp_path / "mine", "logistic")))
     assert Detector.from_pretrained().config.architecture == "logistic"
-
-
-@pytest.mark.parametrize("name", ["tpu", "not a device", "cuda:99"])
-def test_a_device_that_is_not_here_is_refused(name: str):
-    with pytest.raises(ValueError, match=f"no device '{name}' here: use .*cpu"):
-        pick_device(name)
-
-
-def test_the_device_is_a_gpu_where_there_is_one():
-    gpu = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else None
-    assert pick_device().type == (gpu or "cpu")
 
 
 @pytest.mark.parametrize("name", ["float33", "int8", "nn"])

@@ -25,7 +25,7 @@ from fakeface.recipe import Recipe
 TWO_RANKS = ["-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2", "--num_machines", "1"]
 TWO_RANKS += ["--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", "0"]
 TINY = ["--architecture", "cnn", "--image-size", "16", "--crop-fraction", "1", "--batch-size", "8", "--workers", "1"]
-TINY += ["--learning-rate", "0.01"]
+TINY += ["--learning-rate", "0.01", "--threads", "1"]
 # Several mistakes to a process: importing torch takes longer than refusing them.
 TRY_ALL = """
 import sys, train

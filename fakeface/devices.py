@@ -1,0 +1,34 @@
+"""Where to compute, and in which type."""
+
+import torch
+
+
+def pick_device(device: str | torch.device | None = None) -> torch.device:
+    """The device asked for, or the best there is: CUDA, then Apple's MPS, then the CPU.
+
+    Raises:
+        ValueError: there is no such device here.
+    """
+    there = [("cuda", torch.cuda.is_available()), ("mps", torch.backends.mps.is_available()), ("cpu", True)]
+    available = [kind for kind, is_there in there if is_there]
+    if device is None:
+        return torch.device(available[0])
+    refusal = f"no device {str(device)!r} here: use {' or '.join(available)}"
+    try:
+        chosen = torch.device(device)
+    except RuntimeError:  # not a device's name at all
+        raise ValueError(refusal) from None
+    if chosen.type not in available or (chosen.type == "cuda" and (chosen.index or 0) >= torch.cuda.device_count()):
+        raise ValueError(refusal)
+    return chosen
+
+
+def pick_dtype(dtype: str | torch.dtype | None) -> torch.dtype:
+    """float32 for `None`; 16 bits on the CPU would be slow or inexact, and files may store 16 bits to be small."""
+    kind = getattr(torch, dtype, None) if isinstance(dtype, str) else dtype or torch.float32
+    if not isinstance(kind, torch.dtype) or not kind.is_floating_point:
+        raise ValueError(f"dtype is {dtype!r}: it takes float32, bfloat16 or float16")
+    return kind
+
+
+__all__ = ["pick_device", "pick_dtype"]
