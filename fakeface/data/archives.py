@@ -5,6 +5,7 @@ from __future__ import annotations
 import bz2
 import gzip
 import lzma
+import struct
 import tarfile
 import zipfile
 import zlib
@@ -32,7 +33,7 @@ class Zip:
         self.path = path
         try:
             self._zip = zipfile.ZipFile(path)
-        except zipfile.BadZipFile:
+        except (zipfile.BadZipFile, NotImplementedError, UnicodeDecodeError, struct.error):
             size = path.stat().st_size
             raise LayoutError(f"{path}: a truncated zip, or none at all ({size:,} bytes); {_AGAIN}") from None
         except OSError as error:
@@ -86,7 +87,7 @@ class Tar:
                     if info.isreg() and not info.issparse() and is_picture(info.name):
                         name = info.name.removeprefix("./")
                         yield Reference(container, name, at=info.offset_data, size=info.size)
-        except _BROKEN as error:
+        except (ValueError, *_BROKEN) as error:  # ValueError for a number that is none
             raise LayoutError(f"{self.path}: ends too early or is broken ({error}); {_AGAIN}") from None
 
     def read(self, reference: Reference, limits: Limits) -> bytes:

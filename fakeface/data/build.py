@@ -103,11 +103,11 @@ def build(
         plan = make_plan(recipe, root, work)
         digest = _digest(recipe, plan, history)
         if (record := _record(out)) is not None:
-            if record["digest"] != digest:
+            if not isinstance(record, dict) or record.get("digest") != digest:
                 raise BuildError(f"{out}: holds another dataset, or its sources have changed; name another folder")
             shutil.rmtree(work)
             return Built(out, record, fresh=False)
-        units = _journal(work, digest)
+        units = _journal(work, _units_digest(recipe, plan, history))
         roots = tuple(root / choice.folder for choice in recipe.sources)
         margin = recipe.face_margin if recipe.faces else 0.0
         settings = Settings(plan.file, roots, units, recipe.seed, history, margin, face_model)
@@ -175,6 +175,14 @@ def _clear_failures(out: Path) -> Iterator[None]:
 def _digest(recipe: BuildRecipe, plan: Plan, history: Any) -> str:
     """Of everything that the dataset's bytes depend on."""
     parts = (recipe.to_dict(), plan.digest, repr(history), versions())
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def _units_digest(recipe: BuildRecipe, plan: Plan, history: Any) -> str:
+    """Of what the units' bytes depend on: splits and shards may change without decoding again."""
+    margin = recipe.face_margin if recipe.faces else 0.0
+    folders = [choice.folder for choice in recipe.sources]
+    parts = (plan.digest, folders, repr(history), recipe.seed, margin, versions())
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 

@@ -76,7 +76,7 @@ def container_class(path: Path) -> type[Container] | None:
         return tables.Parquet
     if name.endswith((".tfrecord", ".tfrecords")):
         return records.TFRecord
-    return records.Lmdb if (path / "data.mdb").is_file() else None
+    return records.Lmdb if os.path.isfile(path / "data.mdb") else None
 
 
 def walk(root: Path, problems: list[str]) -> Iterator[Reference]:
@@ -93,7 +93,7 @@ def walk(root: Path, problems: list[str]) -> Iterator[Reference]:
     for folder, subfolders, files in os.walk(root, onerror=unreadable):
         here = Path(folder)
         subfolders[:] = sorted(name for name in subfolders if not _is_hidden(name))
-        for name in [name for name in subfolders if (here / name / "data.mdb").is_file()]:
+        for name in [name for name in subfolders if os.path.isfile(here / name / "data.mdb")]:
             subfolders.remove(name)
             yield from _inside(here / name, root, problems)
         for name in sorted(files):

@@ -84,7 +84,8 @@ def match_dataset(
     readable = np.flatnonzero([not message for message in looks["refused"]])
     measures = np.asarray(looks.with_format("numpy")["look"])[readable] if len(readable) else np.empty((0, 0))
     labels = np.asarray(dataset["label"])[readable]
-    splits = np.asarray(dataset["split"] if "split" in dataset.column_names else [""] * len(dataset))[readable]
+    named = dataset["split"] if "split" in dataset.column_names else [""] * len(dataset)
+    splits = np.asarray([split or "" for split in named])[readable]
     groups = [readable[group].tolist() for group in match(measures, labels, splits, seed)]
     if not groups:
         raise DataError("nothing to match: give pictures of both labels in a split")

@@ -38,6 +38,7 @@ def push_dataset(folder: Path, repo: str, *, private: bool = True) -> str:
             repo_id=repo,
             repo_type="dataset",
             allow_patterns=["data/*.parquet", "rejects.parquet", "README.md", "build.json"],
+            delete_patterns=["data/*.parquet"],  # shards of an earlier build would be read with the new ones
             commit_message="Upload the dataset as built by fakeface",
         )
     return f"https://huggingface.co/datasets/{repo}"
@@ -73,6 +74,6 @@ def _clear_hub_errors(repo: str) -> Iterator[None]:
             if isinstance(error, kind):
                 detail = f" ({str(error).splitlines()[0]})" if kind is errors.HfHubHTTPError else ""
                 raise HubError(f"{repo}: {cure}{detail}") from None
-        if isinstance(error, OSError):  # the client's network errors among them
+        if isinstance(error, (OSError, errors.HfHubHTTPError.__bases__[0])):  # the latter of httpx or httpx2
             raise HubError(f"{repo}: the Hub cannot be reached ({error}); check the network, and try again") from None
         raise

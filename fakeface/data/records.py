@@ -53,14 +53,19 @@ class TFRecord:
         try:
             features = _features(self._file.read(reference.size))
             if "image/encoded" in features:
-                return bytes(features["image/encoded"][0])
+                encoded = features["image/encoded"][0]
+                if isinstance(encoded, int):
+                    raise TypeError("image/encoded holds a number")
+                return bytes(encoded)
             channels, height, width = features["shape"]
+            if channels not in (1, 3):
+                raise ValueError(f"{channels} channels")
             if width * height > limits.max_pixels:
                 raise PictureError(reference.path, "too-many-pixels", f"{width}x{height} pixels; scale it down")
             pixels = np.frombuffer(features["data"][0], np.uint8).reshape(channels, height, width)
         except PictureError:
             raise
-        except (KeyError, ValueError, IndexError, TypeError) as error:
+        except (KeyError, ValueError, IndexError, TypeError, OverflowError) as error:
             problem = f"not a record of a picture as NVIDIA or TensorFlow write them ({error}); download it again"
             raise PictureError(reference.path, "broken", problem) from None
         return np.ascontiguousarray(pixels.transpose(1, 2, 0)) if channels == 3 else pixels[0]

@@ -56,7 +56,7 @@ def describe(listed: Listed) -> str:
         parts = [f"{found.counts[i]:,} {rule.name or 'pictures'}" for i, rule in enumerate(rules) if found.counts[i]]
         others = f"; {found.others:,} other pictures are left out" if found.others else ""
         lines.append(f"  found: {', '.join(parts)}{others}")
-    lines += [f"  ! {problem}" for problem in found.problems]
+    lines += ["  ! " + "".join(c if c.isprintable() else ascii(c)[1:-1] for c in line) for line in found.problems]
     return "\n".join(lines)
 
 

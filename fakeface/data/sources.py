@@ -112,7 +112,11 @@ class Found:
 def references(source: Source, root: Path, problems: list[str]) -> Iterator[Reference]:
     """All pictures under the source's folder; where the source has a list that is there, those on the list."""
     if source.listing is None:
-        yield from walk(root, problems)
+        for reference in walk(root, problems):
+            if any("\ud800" <= letter <= "\udfff" for letter in reference.path):
+                problems.append(f"{root}: {reference.path!a} is a name that is not UTF-8; rename it")
+            else:
+                yield reference
         return
     listed = False
     for reference in source.listing.references(root, problems):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,12 +34,19 @@ class Parquet:
         self._columns = [name for name in _TOLD if name in schema.names]
         kind = schema.field("image").type if "image" in schema.names else None
         self._struct = kind is not None and pa.types.is_struct(kind) and kind.get_field_index("bytes") >= 0
-        if kind is None or not (self._struct or pa.types.is_binary(kind) or pa.types.is_large_binary(kind)):
+        # Text in their place would be taken for a path or an address, and opened.
+        held = kind.field("bytes").type if kind is not None and self._struct else kind
+        if held is None or not (pa.types.is_binary(held) or pa.types.is_large_binary(held)):
             found = ", ".join(f"{name} ({schema.field(name).type})" for name in schema.names)
             raise LayoutError(f"{path}: no column `image` with the bytes of pictures; found {found}")
         if "label" in self._columns and not pa.types.is_integer(schema.field("label").type):
             told = schema.field("label").type
             raise LayoutError(f"{path}: the column `label` must hold 0 (real) and 1 (generated), not {told}")
+        for name in ("generator", "source"):
+            told = schema.field(name).type if name in self._columns else pa.string()
+            told = told.value_type if pa.types.is_dictionary(told) else told
+            if not (pa.types.is_string(told) or pa.types.is_large_string(told) or pa.types.is_null(told)):
+                raise LayoutError(f"{path}: the column `{name}` must hold names, not {told}; save it as strings")
         self._group = -1
         self._rows: Any = None
         self._starts = [0]
@@ -129,7 +137,7 @@ class CsvList:
         for path in plain:
             with open(path, "rb") as file:
                 listing = _Listing(file, path, path.parent.relative_to(root).as_posix(), "")
-                yield from self._listed(listing, lambda member: (root / member).is_file(), problems)
+                yield from self._listed(listing, lambda member: os.path.isfile(root / member), problems)
         for path in [] if plain else sorted(root.rglob("*.zip")):
             try:
                 archive = Zip(path)

@@ -45,6 +45,8 @@ def test_bare_bytes_without_further_columns(tmp_path):
     [
         ({"picture": [b"a"]}, r"no column `image` with the bytes of pictures; found picture \(binary\)"),
         ({"image": ["a.jpg"]}, r"no column `image` .*; found image \(string\)"),
+        ({"image": [{"bytes": "/etc/hosts", "path": None}]}, r"no column `image` with the bytes of pictures"),
+        ({"image": [b"a"], "generator": [3]}, "the column `generator` must hold names, not int64"),
         ({"image": [b"a"], "label": ["real"]}, r"`label` must hold 0 \(real\) and 1 \(generated\), not string"),
     ],
 )
