@@ -125,7 +125,7 @@ def _history(recipe: BuildRecipe) -> Any:
         return None
     from .equalise import History
 
-    settings = {key: tuple(v) if isinstance(v, list) else v for key, v in recipe.history.items()}  # YAML's lists
+    settings: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in recipe.history.items()}  # YAML's
     try:
         return History(**settings)
     except (TypeError, ValueError) as error:
