@@ -99,7 +99,11 @@ def cases(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
 
 def run_elsewhere(code: str, tmp_path: Path, *flags: str) -> str:
     """Run code in a fresh process, away from the checkout and with an empty Hugging Face home."""
-    environment = os.environ | {"HF_HOME": str(tmp_path / "home"), "HF_HUB_OFFLINE": "1"}
+    environment = os.environ | {
+        "HF_HOME": str(tmp_path / "home"),
+        "HF_HUB_CACHE": str(tmp_path / "home" / "hub"),
+        "HF_HUB_OFFLINE": "1",
+    }
     command = [sys.executable, *flags, "-c", code]
     done = subprocess.run(
         command, cwd=tmp_path, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=540

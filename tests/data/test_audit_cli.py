@@ -71,7 +71,6 @@ def test_equalise_writes_a_dataset_that_audit_opens(data, tmp_path):
 )
 def test_what_cannot_be_used_takes_one_line(arguments, words, data, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("FAKEFACE_FACE_MODEL", str(tmp_path / "none.onnx"))
     result = invoke(*(data if argument == "DATA" else argument for argument in arguments))
     assert result.exit_code == 2
     complaints = [
