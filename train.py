@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 import torch
 from accelerate import Accelerator, DataLoaderConfiguration
-from accelerate.utils import set_seed
+from accelerate.utils import broadcast, set_seed
 from datasets import Dataset, DatasetDict, concatenate_datasets
 from huggingface_hub.errors import StrictDataclassError
 from scipy.special import expit
@@ -103,7 +103,8 @@ def train(recipe: Recipe) -> None:
     set_seed(recipe.seed)
     if accelerator.device.type == "cpu":
         # `accelerate launch` leaves each rank one thread, whatever the machine has.
-        torch.set_num_threads(recipe.threads or max(1, (os.cpu_count() or 1) // accelerator.num_processes))
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        torch.set_num_threads(recipe.threads or max(1, cores // accelerator.num_processes))
     splits, refused = load_splits(run, recipe, accelerator)
     processor = FakeFaceImageProcessor(size=recipe.image_size, crop_fraction=recipe.crop_fraction)
     raw_model = build_model(recipe, accelerator)
@@ -150,6 +151,8 @@ def train(recipe: Recipe) -> None:
                 if progress.step % recipe.checkpoint_steps == 0 and progress.batch < len(train_loader):
                     save_checkpoint(run, accelerator, progress, recipe.keep_checkpoints)
         judged = average.module if average else model
+        if average:  # each CPU rank averaged BatchNorm statistics of its own pictures; rank 0's are kept
+            broadcast(list(average.module.buffers()))
         validate(run, recipe, accelerator, judged, processor, eval_loaders, progress, bar)
         progress.epoch, progress.batch = epoch + 1, 0
         save_checkpoint(run, accelerator, progress, recipe.keep_checkpoints)
@@ -196,11 +199,14 @@ def load_splits(run: Path, recipe: Recipe, accelerator: Accelerator) -> tuple[Da
 
 def matched_pictures(run: Path, recipe: Recipe, part: Dataset) -> Dataset:
     """The training pictures, the labels brought together in size, sharpness, light and colour; made once a run."""
-    folder = run / "matched"
-    if not (folder / "history.json").exists():  # written last: without it a kill came in between
+    folder, record = run / "matched", run / "matched" / "made-of.json"
+    options: dict[str, Any] = {"crop_fraction": recipe.crop_fraction, "seed": recipe.seed}
+    made_of = json.dumps({"pictures": fingerprint(part), **options})
+    # Written last; and copies that another split left here would bring held-out pictures into training.
+    if not record.exists() or record.read_text() != made_of:
         shutil.rmtree(folder, ignore_errors=True)
-        options = {"crop_fraction": recipe.crop_fraction, "seed": recipe.seed, "workers": recipe.workers}
-        write_matched(match_dataset(part, **options), folder, History(), recipe.seed)
+        write_matched(match_dataset(part, workers=recipe.workers, **options), folder, History(), recipe.seed)
+        record.write_text(made_of)
     matched = Dataset.from_parquet([str(file) for file in sorted(folder.glob("*.parquet"))])
     return matched.select_columns(part.column_names).cast(part.features)  # type: ignore[union-attr]
 
@@ -210,9 +216,13 @@ def describe_run(run: Path, recipe: Recipe, splits: DatasetDict, refused: list[s
     run.mkdir(parents=True, exist_ok=True)
     data = {name: {"pictures": len(part), "fingerprint": fingerprint(part)} for name, part in splits.items()}
     file = run / "run.json"
-    if file.exists() and (before := json.loads(file.read_text())["data"]) != data:
-        changed = sorted(name for name in before.keys() | data.keys() if before.get(name) != data.get(name))
-        raise DataError(f"{run}: its run was started on other data; what differs is {', '.join(changed)}")
+    if file.exists():
+        record = json.loads(file.read_text())
+        if (before := record["data"]) != data:
+            changed = sorted(name for name in before.keys() | data.keys() if before.get(name) != data.get(name))
+            raise DataError(f"{run}: its run was started on other data; what differs is {', '.join(changed)}")
+        if (was := record["recipe"].get("ema", 0.0)) != recipe.ema:  # its checkpoints hold one model, or two
+            raise RecipeError(f"{run}: its run was started with ema {was}, not {recipe.ema}; resume with that")
     file.write_text(
         json.dumps(
             {

@@ -8,6 +8,7 @@ from typing import Any
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
 from .evaluation import figure, overall_cells, percent, table, weights_sha256
+from .recipe import recipe_of
 
 # The template stands at the top of the repository, and inside the package once it is installed.
 TEMPLATES = (Path(__file__).parent / "model_card.md", Path(__file__).parents[1] / "model_card.md")
@@ -64,6 +65,10 @@ def write_card(folder: str | Path) -> Path:
         kept_out=kept_out_table(report),
         generators=generators_table(report),
         data=", ".join(f"{part['pictures']:,} {name}" for name, part in report["data"].items()) + " pictures.",
+        matched="Each training picture also stands in a copy that shares size, sharpness, light and colour with a "
+        "picture of the other label. "
+        if recipe_of(folder).get("matched")
+        else "",
         command=report["command"],
         weights=report["weights_sha256"][:16],
     )

@@ -263,7 +263,7 @@ class Detector:
             small = "the face is {:.0f} pixels long: under {} is too small to tell"
             faces = tuple(
                 replace(
-                    self._judge(score, small.format(face.side, smallest) if face.side < smallest else None),
+                    self._judge(score, small.format(int(face.side), smallest) if face.side < smallest else None),
                     box=face.box,
                 )
                 for face, score in zip(case.faces, case.scores, strict=True)

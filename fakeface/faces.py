@@ -129,6 +129,8 @@ class FaceFinder:
                 turned = picture.transpose(turn)
                 seen = [*self._look(turned, WIDE), *self._look(turned, NEAR)]
                 faces += [_turned_back(face, turn, picture.size) for face in seen]
+        # A look with a border can find a face in the border.
+        faces = [face for face in faces if _overlap(face.box, (0.0, 0.0, *map(float, picture.size))) > 0]
         return sorted(_distinct(faces), key=lambda face: face.side, reverse=True)
 
     def _upright(self, picture: Image.Image) -> list[Face]:

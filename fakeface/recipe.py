@@ -80,6 +80,13 @@ class Recipe:
         for name in ("epochs", "batch_size", "gradient_accumulation", "checkpoint_steps", "keep_checkpoints"):
             if getattr(self, name) < 1:
                 raise RecipeError(f"{name} is {getattr(self, name)}: it must be at least 1")
+        for name in ("threads", "workers"):
+            if getattr(self, name) < 0:
+                raise RecipeError(f"{name} is {getattr(self, name)}: it must be at least 0")
+        if not 0 <= self.ema < 1:
+            raise RecipeError(f"ema is {self.ema}: it takes a number from 0 up to, not including, 1")
+        if self.trunk_decay <= 0:
+            raise RecipeError(f"trunk_decay is {self.trunk_decay}: it must be above 0")
         known = {f.name for f in dataclasses.fields(Augmentation)}
         _refuse_unknown(self.augmentation, known, "augmentation")
         for key, value in self.augmentation.items():

@@ -86,6 +86,9 @@ def test_text_stays_text():
     [
         ({"epochs": "many"}, "epochs is 'many': it takes a value of type int"),
         ({"epochs": True}, "epochs is True: it takes a value of type int"),
+        ({"threads": -1}, "threads is -1: it must be at least 0"),
+        ({"ema": 1.5}, "ema is 1.5: it takes a number from 0 up to, not including, 1"),
+        ({"trunk_decay": 0.0}, "trunk_decay is 0.0: it must be above 0"),
         ({"epochs": None}, "epochs is None: it takes a value of type int"),
         ({"learning_rate": "fast"}, "learning_rate is 'fast': it takes a value of type float"),
         ({"learning_rate": "["}, "learning_rate is '[': it takes a value of type float"),

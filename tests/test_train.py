@@ -19,6 +19,7 @@ from PIL import Image, ImageFilter
 from tiny import SIZE, tiny_model
 
 import train
+from fakeface.data.loading import open_dataset, prepare_splits
 from fakeface.recipe import Recipe
 
 # `--cpu --num_processes 2` silently runs one process; this starts two gloo ranks, and the test asserts that it did.
@@ -113,6 +114,16 @@ def test_trunk_stages_learn_at_decaying_rates():
     assert named["fakeface.trunk.bn1.weight"] == 0.04
     assert named["fakeface.trunk.layer1.0.conv1.weight"] == 0.08
     assert named["fakeface.blocks.0.conv1.0.weight"] == 0.1
+
+
+def test_matched_copies_of_another_split_are_made_anew(pictures, tmp_path):
+    """Copies left by a run that failed early once were taken as they were: held-out pictures came into training."""
+    whole = prepare_splits(open_dataset(str(pictures)))[0]["train"]
+    parts = [whole.shard(2, i, contiguous=False) for i in (0, 1)]
+    for part in parts:
+        copies = train.matched_pictures(tmp_path, Recipe(crop_fraction=1.0, workers=1), part)
+        assert sorted(copies["sha256"]) == sorted(part["sha256"])
+    assert sorted(parts[0]["sha256"]) != sorted(parts[1]["sha256"])
 
 
 def test_two_ranks_train_and_a_killed_run_resumes_to_the_same_weights(repo, pictures, tmp_path):

@@ -48,7 +48,7 @@ def audit(
         if model:
             from ..detector import Detector
 
-            detector = Detector.from_pretrained(model)
+            detector = Detector.from_pretrained(model, faces=False)
         found = run(
             opened,
             name=", ".join(dataset),
