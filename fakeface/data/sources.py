@@ -4,8 +4,9 @@ A source is recognised by the paths of its pictures below a folder, with archive
 So a publisher's archive may be unpacked or left as it is. `SOURCES` is the registry, `inspect` says what of a source
 is there, and `fakeface data sources ROOT` prints that.
 
-What each publisher ships was looked up in November 2026 in its own pages and code; where that was not possible, a
-comment at the entry says so. Expected counts are of the complete release.
+Layouts were looked up in November 2026 where that was possible; comments at the entries say where it was not. Of the
+licences those of FFHQ, CelebAMask-HQ, StyleGAN and DeepFakeFace were looked up; check the others at the publisher.
+Expected counts are of the complete release.
 """
 
 from __future__ import annotations
