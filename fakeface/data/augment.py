@@ -59,6 +59,7 @@ class Augmentation:
     half_chroma: float = 0.0  # share of the JPEG saves with 4:2:2
     screenshot: float = 0.0
     platform: float = 0.0  # one of fakeface.data.channels.PLATFORMS, after all else
+    clean: float = 0.0  # share of `augment`'s pictures that change in pose alone, as most uploads come
 
 
 def sample_rng(seed: int, epoch: int, index: int) -> np.random.Generator:
@@ -69,6 +70,8 @@ def sample_rng(seed: int, epoch: int, index: int) -> np.random.Generator:
 def augment(picture: Image.Image, rng: np.random.Generator, how: Augmentation) -> Image.Image:
     """Change pose, tone and delivery of an RGB picture; the result is an RGB square of about the shorter side."""
     picture = change_pose(picture, rng, how)
+    if _drawn(rng, how.clean):
+        return picture
     picture = change_tone(picture, rng, how)
     return deliver(picture, rng, how)
 

@@ -10,7 +10,7 @@ whatever these measures do not see.
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,8 @@ GREY = 3.0
 # Edges of the bands of spatial frequency, as shares of Nyquist, in which detail is brought together. Below are light
 # and pose; within a band, what is narrow (the peaks of a generator's upsampling) stands out as it did.
 BANDS = np.geomspace(1 / 32, 1.0, 9)
+QUANTILES = (0.02, 0.05, 0.15, 0.3, 0.5, 0.7, 0.85, 0.95, 0.98)  # of luma, whose shadows and highlights are matched
+STEEPEST = 3.0  # of the curve that matches them: a plain background must not become noise
 ROUNDING = 1 / 12  # power of the noise of rounding to whole grey levels
 SHARD = 2000  # pictures in a parquet file
 FED_SIDE = 160  # pixels; pictures are compared as the shipped model's processor feeds them
@@ -207,18 +209,18 @@ def bring_together(
     squares = [centre_square(picture, crop_fraction) for picture in pictures]
     grey = any(is_grey(square) for square in squares)
     channels = [np.asarray(picture.convert("YCbCr"), np.float32) for picture in pictures]
-    factors, offsets = _one_tone([np.asarray(square.convert("YCbCr"), np.float32) for square in squares], grey)
-    channels = [array * factor + offset for array, factor, offset in zip(channels, factors, offsets, strict=True)]
+    tones = _one_tone([np.asarray(square.convert("YCbCr"), np.float32) for square in squares], grey)
+    channels = [tone(array) for array, tone in zip(channels, tones, strict=True)]
     gains = _one_detail([_centre(array, crop_fraction) for array in channels])
     channels = [_filtered(array, gain) for array, gain in zip(channels, gains, strict=True)]
     done = [
         {
             "side": side,
             "side_before": old,
-            "contrast": round(float(factor[0]), 3),
+            "contrast": round(tone.contrast, 3),
             "detail": round(float(gain[0, -1]), 3),
         }
-        for old, factor, gain in zip(before, factors, gains, strict=True)
+        for old, tone, gain in zip(before, tones, gains, strict=True)
     ]
     return [_picture(array) for array in channels], done
 
@@ -228,19 +230,61 @@ def is_grey(picture: PILImage.Image) -> bool:
     return greyness(picture)["channel_distance"] < GREY
 
 
-def _one_tone(squares: list[np.ndarray], grey: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Factors and offsets (n, 3) that give YCbCr squares one mean (the mean of all) and one spread (the least).
+@dataclass(frozen=True)
+class Tone:
+    """What is done to the light and colour of one YCbCr picture: a curve for luma, then a factor and offset each."""
 
-    A linear map of each channel, as in Reinhard et al., Color transfer between images (2001). If one picture is grey,
-    all become so.
+    levels: np.ndarray
+    curve: np.ndarray
+    factor: np.ndarray = field(default_factory=lambda: np.ones(3))
+    offset: np.ndarray = field(default_factory=lambda: np.zeros(3))
+    contrast: float = 1.0  # spread of luma afterwards over that before
+
+    def __call__(self, array: np.ndarray) -> np.ndarray:
+        """The toned picture (h, w, 3), float32."""
+        luma = np.interp(array[..., 0], self.levels, self.curve)
+        return (np.dstack([luma, array[..., 1:]]) * self.factor + self.offset).astype(np.float32)
+
+
+def _one_tone(squares: list[np.ndarray], grey: bool) -> list[Tone]:
+    """Tones that give YCbCr squares one mean (the mean of all), one spread (the least), and luma one histogram.
+
+    Factor and offset are those of Reinhard et al., Color transfer between images (2001). Before them a curve takes
+    luma's quantiles to the mean of all pictures' (for one-dimensional histograms, their Wasserstein barycentre), so
+    that shadows and highlights do not tell the pictures apart either. If one picture is grey, all become so.
     """
-    means = np.stack([square.mean((0, 1)) for square in squares])
-    spreads = np.stack([square.std((0, 1)) for square in squares])
-    mean, spread = means.mean(axis=0), spreads.min(axis=0)
+    quantiles = np.stack([np.quantile(square[..., 0], QUANTILES) for square in squares])
+    curves = [_curve(levels, quantiles.mean(axis=0)) for levels in quantiles]
+    curved = [
+        np.dstack([np.interp(square[..., 0], *curve), square[..., 1:]])
+        for square, curve in zip(squares, curves, strict=True)
+    ]
+    means, spreads = np.stack([square.mean((0, 1)) for square in curved]), _spreads(curved)
+    before = _spreads(squares)
+    mean, spread = means.mean(axis=0), before.min(axis=0)
     if grey:
         mean[1:], spread[1:] = 128, 0
-    factors = spread / np.maximum(spreads, 1e-3)
-    return factors, mean - factors * means
+    factors = spread / spreads
+    offsets = mean - factors * means
+    contrasts = (spread / before)[:, 0].tolist()
+    return [
+        Tone(*curve, factor, offset, contrast)
+        for curve, factor, offset, contrast in zip(curves, factors, offsets, contrasts, strict=True)
+    ]
+
+
+def _spreads(squares: list[np.ndarray]) -> np.ndarray:
+    """Standard deviation of each channel (n, 3), never zero."""
+    return np.stack([np.maximum(square.std((0, 1)), 1e-3) for square in squares])
+
+
+def _curve(levels: np.ndarray, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Knots of a rising curve near the one from `levels` to `wanted`, no steeper than `STEEPEST` or its inverse."""
+    steps = np.maximum(np.diff(levels), 1e-3)
+    steps_wanted = np.clip(np.diff(wanted), steps / STEEPEST, steps * STEEPEST)
+    x, y = np.cumsum([levels[0], *steps]), np.cumsum([wanted[0], *steps_wanted])
+    # Beyond the outermost quantiles it goes on straight.
+    return np.array([x[0] - 256, *x, x[-1] + 256]), np.array([y[0] - 256, *y, y[-1] + 256])
 
 
 def _one_detail(squares: list[np.ndarray]) -> np.ndarray:

@@ -50,6 +50,14 @@ def test_equal_draws_give_equal_bytes(change):
         assert same(first, change(photo(), sample_rng(7, 3, index), Augmentation()))
 
 
+def test_a_share_of_the_pictures_changes_in_pose_alone():
+    """With STILL as the pose, a picture left clean comes out as it went in; delivery always saves at quality 30."""
+    how = replace(STILL, save=1.0, quality=(30, 30), clean=0.5)
+    clean = sum(same(photo(), augment(photo(), sample_rng(0, 0, index), how)) for index in range(100))
+    assert 35 < clean < 65
+    assert not any(same(photo(), deliver(photo(), sample_rng(0, 0, index), how)) for index in range(10))
+
+
 def test_seed_epoch_and_index_each_give_another_picture():
     def at(*place):
         return augment(photo(), sample_rng(*place), Augmentation())

@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from PIL import ImageEnhance, ImageFilter
+from PIL import Image, ImageEnhance, ImageFilter
 from planted import noise, planted
 
 from fakeface.data.equalise import History
@@ -50,6 +50,26 @@ def test_groups_come_down_to_what_all_of_them_have():
         assert gap([measure(p)[name] for p in fed]) < max(2.5, 0.35 * gap([measure(p)[name] for p in before])), name
     assert [record["side_before"] for record in done] == [200, 120]
     assert done[0]["detail"] < 0.7 < done[1]["detail"] <= 1
+
+
+def test_shadows_and_highlights_come_together():
+    bright, dark = (gradient(power) for power in (0.7, 1.4))
+    made, done = bring_together([bright, dark], History(), 1.0)
+    for name in ("dark", "bright", "mean", "spread"):
+        assert gap([light(picture)[name] for picture in made]) < 4, name
+    assert gap([light(picture)["dark"] for picture in (bright, dark)]) > 20
+    assert max(record["contrast"] for record in done) == 1.0  # no picture gains contrast
+
+
+def test_a_plain_background_does_not_become_noise():
+    plain = np.full((96, 96, 3), 200, np.uint8) + np.random.default_rng(0).integers(0, 3, (96, 96, 3), np.uint8)
+    made, _ = bring_together([Image.fromarray(plain), gradient(1.0)], History(), 1.0)
+    assert light(made[0])["spread"] < 5
+
+
+def gradient(power):
+    ramp = np.linspace(0, 1, 96) ** power * 255
+    return Image.fromarray(np.tile(ramp[:, None, None], (1, 96, 3)).astype(np.uint8))
 
 
 def gap(values):
