@@ -111,7 +111,9 @@ class BuildRecipe:
     cap: int = 0
     balance: bool = False
     faces: bool = False
-    face_margin: float = 2.0
+    # As in the shipped model's config, so that faces are as large as those it learned from. Twice YuNet's box is looser
+    # than the squares of the development data: its AUC there was 0.835 at 2.0, 0.946 at 1.4, 0.955 on the squares.
+    face_margin: float = 1.4
     history: dict[str, Any] | str = field(default_factory=dict)
     distance: int = 4
     contradictions: str = "set-aside"
