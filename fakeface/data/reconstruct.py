@@ -9,9 +9,12 @@ detection of latent diffusion-generated images, 2025). Needs `diffusers`, an opt
     >>> negatives = list(reconstruct(photographs, taesd))                       # doctest: +SKIP
 """
 
+import hashlib
+import json
 import os
 import re
 from collections.abc import Iterable, Iterator
+from functools import cached_property
 from itertools import islice
 from typing import Any
 
@@ -40,6 +43,16 @@ class Autoencoder:
 
     def __init__(self, model: Any, name: str):
         self._model, self.name = model.eval(), name
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """sha256 of the class, the config and the weights: the same model gives the same pictures, wherever it lies."""
+        config = {key: value for key, value in self._model.config.items() if not key.startswith("_")}
+        digest = hashlib.sha256(f"{type(self._model).__name__} {json.dumps(config, sort_keys=True)}".encode())
+        for name, weights in sorted(self._model.state_dict().items()):
+            digest.update(name.encode())
+            digest.update(weights.cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
+        return digest.hexdigest()
 
     @classmethod
     def from_pretrained(cls, model: str | os.PathLike[str], device: str | None = None) -> "Autoencoder":
