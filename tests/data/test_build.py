@@ -163,14 +163,18 @@ def test_ten_kills_at_random_change_nothing(root, tmp_path):
 def test_a_full_disk_keeps_what_is_done(root, tmp_path):
     # A real disk cannot be filled here; a limit on the size of files fails the same writes at the same places.
     file = write_recipe(tmp_path)
-    process = start_build(
-        file, root, tmp_path / "out", preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
-    )
-    errors = process.communicate(timeout=300)[1]
-    assert process.returncode == 2
     words = "no room left on the disk, or beyond a quota; make room: what is done is kept, and the same command goes on"
-    assert errors == f"{tmp_path}/out: {words} from there\n"
-    assert not list((tmp_path / "out").rglob("*.writing"))
+    for limit, done in ((17_000, range(10)), (20_000, [10])):  # within a unit, and within a shard when all are done
+        process = start_build(
+            file,
+            root,
+            tmp_path / "out",
+            preexec_fn=lambda limit=limit: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
+        )
+        errors = process.communicate(timeout=300)[1]
+        assert (process.returncode, errors) == (2, f"{tmp_path}/out: {words} from there\n")
+        assert not list((tmp_path / "out").rglob(".*.writing"))
+        assert len(list((tmp_path / "out/.work/units").glob("*"))) in done
     resumed = start_build(file, root, tmp_path / "out")
     assert "77 pictures" in resumed.communicate(timeout=300)[0]
     undisturbed = start_build(file, root, tmp_path / "whole")

@@ -111,6 +111,9 @@ def test_what_cannot_be_used_is_named_with_the_cure(folders, tmp_path, monkeypat
     (tmp_path / "unet" / "config.json").write_text('{"_class_name": "UNet2DModel"}')
     with pytest.raises(ReconstructionError, match="names the class 'UNet2DModel'"):
         Autoencoder.from_pretrained(tmp_path / "unet")
+    save_tiny_autoencoder(tmp_path / "grey", colours=1)
+    with pytest.raises(ReconstructionError, match=r"^grey: fails on 1 pictures of 64x64 pixels .*; take an"):
+        Autoencoder.from_pretrained(tmp_path / "grey", device="cpu")([photo()])
     # Weights in a pickle are not read, whatever they are.
     pickled = tmp_path / "pickled"
     diffusers.AutoencoderTiny.from_pretrained(folders / "tiny").save_pretrained(pickled, safe_serialization=False)
