@@ -44,9 +44,8 @@ class FakeFaceConfig(PreTrainedConfig):
         smallest_face (`int`, defaults to 32): longer side in pixels of a face's box under which the verdict is
             `uncertain`. Not measured yet: at 32 px most of the model's input is made up by enlarging.
         face_margin (`float`, defaults to 1.4): side of a face crop over the longer side of the face's box, as in
-            training; from 1 to 4. Twice YuNet's box is looser than the squares of the development data, cut around
-            another detector's boxes: the AUC of the shipped model there was 0.835 at 2.0, 0.946 at 1.4, and 0.955 on
-            the squares themselves.
+            training; from 1 to 4. The development data are squares of twice another detector's, smaller box; 1.4 times
+            YuNet's gives the same square.
     """
 
     model_type = "fakeface"
