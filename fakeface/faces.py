@@ -171,7 +171,7 @@ class FaceFinder:
         return self._thread.detector
 
 
-def face_square(face: Face, margin: float = 2.0) -> tuple[float, float, float, float]:
+def face_square(face: Face, margin: float = 1.4) -> tuple[float, float, float, float]:
     """The square to cut around a face: `margin` times the longer side of its box, about the box's centre.
 
     Returns:

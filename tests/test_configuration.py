@@ -34,7 +34,7 @@ def test_the_defaults():
     assert config.num_labels == 2
     assert (config.temperature, config.bias, config.target_fpr) == (1.0, 0.0, None)
     assert (config.threshold_real, config.threshold_generated) == (0.5, 0.5)
-    assert (config.smallest_face, config.face_margin) == (32, 2.0)
+    assert (config.smallest_face, config.face_margin) == (32, 1.4)
 
 
 def test_two_configs_do_not_share_their_lists():

@@ -26,7 +26,8 @@ def numbered(width: int, height: int) -> Image.Image:
 
 
 def test_the_square_is_the_margin_times_the_longer_side_about_the_centre():
-    assert face_square(face()) == (-20, -10, 100, 110)
+    assert face_square(face()) == (-2, 8, 82, 92)
+    assert face_square(face(), margin=2.0) == (-20, -10, 100, 110)
     assert face_square(face(), margin=1.0) == (10, 20, 70, 80)
 
 

@@ -2,6 +2,7 @@
 
     plan      which pictures, by their paths alone                 DIR/.work/plan.parquet
     units     read, decode, cut, equalise, in parallel             DIR/.work/units/unit-….parquet
+    made      photographs passed through an autoencoder, if asked  DIR/.work/reconstructed/unit-….parquet
     shards    near duplicates, contradictions, splits              DIR/.work/whole/
     publish   move what is whole to its place, `build.json` last   DIR/data/, rejects.parquet, README.md, build.json
 
@@ -11,11 +12,8 @@ alone: neither on the number of workers nor on how often it was killed.
 
 from __future__ import annotations
 
-import dataclasses
 import errno
 import fcntl
-import hashlib
-import importlib.metadata
 import json
 import os
 import shutil
@@ -30,15 +28,12 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from .build_recipe import BuildRecipe
-from .labels import LABELS
+from .build_record import RECORD, Job, read_record
 from .plan import Plan, make_plan
 from .shards import ContradictionError, Fate, Index, Names, decide, read_index, write_shards
 from .unit import Settings, do_task, start_worker, unit_file
 
-RECORD = "build.json"
 _SHOWN = 20  # contradictions that an error names
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -96,24 +91,19 @@ def build(
 
     Raises:
         PlanError, ContradictionError, BuildError: see there; all of them ValueErrors of a few plain lines.
+        ReconstructionError: the recipe's autoencoder cannot be used.
     """
     with _clear_failures(out), _alone(out) as work:
-        history = _history(recipe)
+        history, autoencoder = _history(recipe), _autoencoder(recipe)
         _fetch_hub_sources(recipe, root)
-        plan = make_plan(recipe, root, work)
-        digest = _digest(recipe, plan, history)
-        if (record := _record(out)) is not None:
-            if not isinstance(record, dict) or record.get("digest") != digest:
+        job = Job(recipe, make_plan(recipe, root, work), history, autoencoder)
+        if (record := read_record(out)) is not None:
+            if record.get("digest") != job.digest():
                 raise BuildError(f"{out}: holds another dataset, or its sources have changed; name another folder")
             shutil.rmtree(work)
             return Built(out, record, fresh=False)
-        units = _journal(work, _units_digest(recipe, plan, history))
-        roots = tuple(root / choice.folder for choice in recipe.sources)
-        margin = recipe.face_margin if recipe.faces else 0.0
-        settings = Settings(plan.file, roots, units, recipe.seed, history, margin, face_model)
-        _do_units(plan, settings, workers or os.cpu_count() or 1, progress)
-        files = [unit_file(units, number) for number in range(len(plan.sizes))]
-        record = _finish(recipe, plan, files, digest, history, work / "whole")
+        files = _do_units(job, root, work, workers or os.cpu_count() or 1, face_model, progress)
+        record = _finish(job, files, work / "whole")
         _publish(work / "whole", out)
         shutil.rmtree(work)
         return Built(out, record, fresh=True)
@@ -130,6 +120,15 @@ def _history(recipe: BuildRecipe) -> Any:
         return History(**settings)
     except (TypeError, ValueError) as error:
         raise BuildError(f"history in the recipe does not fit: {error}") from None
+
+
+def _autoencoder(recipe: BuildRecipe) -> Any:
+    """The `Autoencoder` of the recipe, if it names one; loaded before anything is decoded, since it may be missing."""
+    if not recipe.reconstruct:
+        return None
+    from .reconstruct import Autoencoder
+
+    return Autoencoder.from_pretrained(recipe.reconstruct)
 
 
 def _fetch_hub_sources(recipe: BuildRecipe, root: Path) -> None:
@@ -172,53 +171,41 @@ def _clear_failures(out: Path) -> Iterator[None]:
         raise BuildError(f"{error.filename or out}: {error.strerror or error}; {again}") from None
 
 
-def _digest(recipe: BuildRecipe, plan: Plan, history: Any) -> str:
-    """Of everything that the dataset's bytes depend on."""
-    parts = (recipe.to_dict(), plan.digest, repr(history), versions())
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
-
-
-def _units_digest(recipe: BuildRecipe, plan: Plan, history: Any) -> str:
-    """Of what the units' bytes depend on: splits and shards may change without decoding again."""
-    margin = recipe.face_margin if recipe.faces else 0.0
-    folders = [choice.folder for choice in recipe.sources]
-    parts = (plan.digest, folders, repr(history), recipe.seed, margin, versions())
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
-
-
-def versions() -> dict[str, str]:
-    """Versions of what has a hand in the bytes."""
-    names = ("fakeface", "pillow", "numpy", "scipy", "pyarrow", "datasets", "opencv-python-headless")
-    return {name: importlib.metadata.version(name) for name in names}
-
-
-def _record(out: Path) -> dict[str, Any] | None:
-    try:
-        return json.loads((out / RECORD).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return None
-    except ValueError as error:
-        raise BuildError(f"{out / RECORD}: not readable ({error}); name another folder") from None
-
-
-def _journal(work: Path, digest: str) -> Path:
-    """The folder of units; emptied if they are of another recipe or of other pictures."""
-    units, mark = work / "units", work / "digest"
+def _journal(folder: Path, digest: str) -> Path:
+    """A folder of units; emptied if they are of another recipe or of other pictures."""
+    mark = folder.with_suffix(".digest")
     if not mark.exists() or mark.read_text() != digest:
-        if units.exists() and any(units.iterdir()):
+        if folder.exists() and any(folder.iterdir()):
             print("The recipe or the pictures have changed: starting over.", file=sys.stderr)
-        shutil.rmtree(units, ignore_errors=True)
-        fresh = work / "digest.writing"
+        shutil.rmtree(folder, ignore_errors=True)
+        fresh = folder.with_suffix(".writing")
         fresh.write_text(digest)
         os.replace(fresh, mark)
-    units.mkdir(exist_ok=True)
-    for leftover in units.glob(".*.writing"):
+    folder.mkdir(exist_ok=True)
+    for leftover in folder.glob(".*.writing"):
         leftover.unlink()
-    return units
+    return folder
 
 
-def _do_units(plan: Plan, settings: Settings, workers: int, progress: bool) -> None:
-    """Do all units that are not there yet; only a few tasks are handed out at a time."""
+def _do_units(job: Job, root: Path, work: Path, workers: int, face_model: str | None, progress: bool) -> list[Path]:
+    """Do what is not done yet. Returns the files of all units, and of all reconstructions behind them."""
+    plan = job.plan
+    units = _journal(work / "units", job.units_digest())
+    roots = tuple(root / choice.folder for choice in job.recipe.sources)
+    settings = Settings(plan.file, roots, units, job.recipe.seed, job.history, job.face_margin, face_model)
+    _do_tasks(plan, settings, workers, progress)
+    files = [unit_file(units, number) for number in range(len(plan.sizes))]
+    if job.autoencoder is None:
+        return files
+    from .build_reconstruct import Reconstructor
+
+    made = _journal(work / "reconstructed", job.reconstructions_digest())
+    reconstructor = Reconstructor(plan, settings, job.autoencoder, job.recipe.reconstruct_share, made)
+    return files + reconstructor.do_all(progress)
+
+
+def _do_tasks(plan: Plan, settings: Settings, workers: int, progress: bool) -> None:
+    """Do all units that are not there yet, in processes; only a few tasks are handed out at a time."""
     from tqdm import tqdm
 
     tasks = [task for task in plan.tasks if not all(unit_file(settings.units, unit).exists() for unit in task)]
@@ -250,12 +237,11 @@ def _collect(running: set[Future[int]], bar: Any) -> set[Future[int]]:
     return rest
 
 
-def _finish(
-    recipe: BuildRecipe, plan: Plan, files: list[Path], digest: str, history: Any, whole: Path
-) -> dict[str, Any]:
+def _finish(job: Job, files: list[Path], whole: Path) -> dict[str, Any]:
     """Write everything that the dataset's folder holds into `whole`; returns the record."""
     from .dataset_card import dataset_card
 
+    recipe = job.recipe
     shutil.rmtree(whole, ignore_errors=True)
     whole.mkdir()
     index = read_index(files)
@@ -267,7 +253,7 @@ def _finish(
     if not (fate.splits >= 0).any():
         reasons = ", ".join(f"{n:,} {key[1]}" for key, n in counts.items())
         raise BuildError(f"every picture was rejected: {reasons}")
-    record = _make_record(recipe, plan, digest, history, counts, fate, whole)
+    record = job.record(counts, fate, whole)
     (whole / "README.md").write_text(dataset_card(record), encoding="utf-8")
     (whole / RECORD).write_text(json.dumps(record, indent=2, sort_keys=True) + "\n", encoding="utf-8")
     return record
@@ -282,49 +268,6 @@ def _contradictions(files: list[Path], index: Index, fate: Fate) -> str:
     total = len(fate.contradicting)
     cure = "leave one side out, name it in derived_from, or set `contradictions: set-aside`"
     return "\n".join([f"{total:,} pictures stand in the set under both labels; {cure}", *lines])
-
-
-def _make_record(
-    recipe: BuildRecipe, plan: Plan, digest: str, history: Any, counts: Counter[tuple], fate: Fate, whole: Path
-) -> dict[str, Any]:
-    """What `build.json` says: how the dataset was made, what is in it, and by what it can be known again."""
-    keys = ("split", "source", "generator", "label")
-    pictures = [{**dict(zip(keys, key, strict=True)), "n": n} for key, n in counts.items() if len(key) == len(keys)]
-    sources = {}
-    for choice in recipe.sources:
-        source, found = choice.resolve(), plan.found[choice.title]
-        sources[choice.title] = {
-            "title": source.title or choice.title,
-            "homepage": source.homepage,
-            "licence": source.licence,
-            "conditions": source.conditions,
-            "found": found.total,
-            "taken": {label: plan.taken[choice.title, label] for label in LABELS},
-            "left_out": found.others,
-            "problems": len(found.problems),
-        }
-    files = sorted([*(whole / "data").iterdir(), whole / "rejects.parquet"])
-    return {
-        "digest": digest,
-        "recipe": recipe.to_dict(),
-        "history": "native" if history is None else dataclasses.asdict(history),
-        "versions": versions(),
-        "sources": sources,
-        "counts": {
-            "pictures": sorted(pictures, key=lambda row: [row[key] for key in keys]),
-            "groups": len(np.unique(fate.groups[fate.splits >= 0])),
-            "rejected": {key[1]: n for key, n in sorted(counts.items()) if key[0] == "rejected"},
-        },
-        "files": {file.relative_to(whole).as_posix(): _sha256(file) for file in files},
-    }
-
-
-def _sha256(file: Path) -> str:
-    digest = hashlib.sha256()
-    with open(file, "rb") as stream:
-        while block := stream.read(2**20):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def _publish(whole: Path, out: Path) -> None:

@@ -98,6 +98,10 @@ class BuildRecipe:
         face_margin: side of the cut square, in sides of the face's box.
         history: settings of `fakeface.data.equalise.History`, one for all pictures; or the word `native`, to keep
             every file as it was found.
+        reconstruct: folder or Hub id of a diffusers autoencoder; photographs passed through it come in addition, as
+            generated pictures in the group and the split of their originals. They are not counted by `cap` and
+            `balance`, and cannot be held out.
+        reconstruct_share: of the photographs that are reconstructed.
         distance: bits by which perceptual hashes of near duplicates differ at most.
         contradictions: what to do with pictures that stand in the set under both labels: `set-aside` rejects them,
             `refuse` ends the build.
@@ -111,8 +115,12 @@ class BuildRecipe:
     cap: int = 0
     balance: bool = False
     faces: bool = False
-    face_margin: float = 2.0
+    # As in the shipped model's config, so that faces are as large as those it learned from. Twice YuNet's box is looser
+    # than the squares of the development data: its AUC there was 0.835 at 2.0, 0.946 at 1.4, 0.955 on the squares.
+    face_margin: float = 1.4
     history: dict[str, Any] | str = field(default_factory=dict)
+    reconstruct: str = ""
+    reconstruct_share: float = 1.0
     distance: int = 4
     contradictions: str = "set-aside"
     rows_per_shard: int = 5000
@@ -130,10 +138,11 @@ class BuildRecipe:
             raise RecipeError(f"contradictions is {self.contradictions!r}: it takes set-aside or refuse")
         if isinstance(self.history, str) and self.history != "native":
             raise RecipeError(f"history is {self.history!r}: it takes settings, or the word native")
-        if self.faces and self.history == "native":
-            raise RecipeError(
-                "faces cuts pictures, and a cut picture has to be saved: give a history other than native"
-            )
+        if self.history == "native" and (self.faces or self.reconstruct):
+            what = "faces cuts" if self.faces else "reconstruct makes"
+            raise RecipeError(f"{what} pictures, and these have to be saved: give a history other than native")
+        if not 0 < self.reconstruct_share <= 1:
+            raise RecipeError(f"reconstruct_share is {self.reconstruct_share}: it takes a number above 0, up to 1")
         if not 0 <= self.distance <= 16:
             raise RecipeError(f"distance is {self.distance}: it takes 0 to 16 bits")
         if self.rows_per_shard < 1 or self.cap < 0 or self.face_margin < 1:

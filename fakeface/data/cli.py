@@ -44,6 +44,9 @@ def build(
     cap: Annotated[int | None, typer.Option(min=0, help="At most this many of each source and label.")] = None,
     balance: Annotated[bool | None, typer.Option(help="Make both labels equally many.")] = None,
     faces: Annotated[bool | None, typer.Option(help="Cut out the largest face; without one a picture is out.")] = None,
+    reconstruct: Annotated[
+        str | None, typer.Option(help="Autoencoder of diffusers; photographs passed through it come in as generated.")
+    ] = None,
     seed: Annotated[int | None, typer.Option(help="Of the choice, the splits and the history.")] = None,
     partial: Annotated[bool, typer.Option("--partial", help="Take what is there of incomplete sources.")] = False,
     workers: Annotated[int, typer.Option(min=0, help="Processes; 0 for one per processor.")] = 0,
@@ -62,6 +65,7 @@ def build(
         from .publish import push_dataset
 
         given = {"hold_out": hold_out or None, "cap": cap, "balance": balance, "faces": faces, "seed": seed}
+        given |= {"reconstruct": reconstruct}
         settings = read_build_recipe(recipe, {key: value for key, value in given.items() if value is not None})
         if partial:
             settings = settings.with_partial_sources()

@@ -15,6 +15,7 @@ _REASONS = {
     "contradiction": "stands in the set under both labels",
     "near-unseen": "a near duplicate of a picture that is held out",
     "no-face": "no face was found in it",
+    "original-rejected": "a reconstruction of a photograph that was rejected",
 }
 
 
@@ -47,6 +48,7 @@ def dataset_card(record: dict[str, Any]) -> str:
         f"group never stands on two sides; there are {record['counts']['groups']:,} groups.",
         "## History",
         _history(record["history"]),
+        *_reconstructions(record.get("autoencoder")),
         "## Rejected",
         _table(("reason", "what it means", "n"), [(r, _REASONS.get(r, ""), f"{n:,}") for r, n in rejected.items()])
         if rejected
@@ -84,6 +86,16 @@ def _history(history: dict[str, Any] | str) -> str:
         return "Every picture file is as its source ships it. Formats and sizes alone may tell the labels apart."
     settings = ", ".join(f"{key} {value}" for key, value in history.items()) if isinstance(history, dict) else history
     return f"Every picture, whatever its label, went through one history: {settings}. `native_*` columns keep what was."
+
+
+def _reconstructions(autoencoder: dict[str, str] | None) -> list[str]:
+    if autoencoder is None:
+        return []
+    return [
+        f"Pictures of the generator `reconstruction:{autoencoder['name']}` are photographs of the same source, passed "
+        "through that autoencoder before the history; each shares its `group` and `split` with its original, and its "
+        "`native_*` and `phash` are the original's."
+    ]
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

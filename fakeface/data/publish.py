@@ -7,6 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+# Code; what a build of ours left out; and names that would lead out of the folder, which no honest Hub has.
+_NOT_FETCHED = ["*.py", "rejects.parquet", "/*", "../*", "*/../*"]
+
 
 class HubError(ValueError):
     """The Hub did not do what was asked; the message names the repository and the cure."""
@@ -41,39 +44,58 @@ def push_dataset(folder: Path, repo: str, *, private: bool = True) -> str:
             delete_patterns=["data/*.parquet"],  # shards of an earlier build would be read with the new ones
             commit_message="Upload the dataset as built by fakeface",
         )
-    return f"https://huggingface.co/datasets/{repo}"
+    return f"{api.endpoint}/datasets/{repo}"
 
 
 def fetch_dataset(repo: str, revision: str, folder: Path) -> None:
-    """Download the files of a dataset of the Hub into a folder; nothing of it is run. Raises HubError."""
+    """Download the files of a dataset of the Hub into a folder; nothing of it is run.
+
+    Raises:
+        HubError: no network, no such dataset or revision, or the folder holds files that are not of it.
+    """
     if folder.is_dir() and any(folder.iterdir()) and os.environ.get("HF_HUB_OFFLINE", "0") not in ("", "0"):
         return  # what is there is taken as it is
-    from huggingface_hub import snapshot_download
+    from huggingface_hub import HfApi
 
     with _clear_hub_errors(repo):
+        api = HfApi()
+        # Asked first: where the Hub does not answer, `snapshot_download` of a branch takes what is there, whole or not.
+        told = api.dataset_info(repo, revision=revision)
         # Files of a `local_dir` are files; in the Hub's cache they would be links out of the folder.
-        snapshot_download(repo, repo_type="dataset", revision=revision, local_dir=folder, ignore_patterns=["*.py"])
+        api.snapshot_download(
+            repo, repo_type="dataset", revision=told.sha, local_dir=folder, ignore_patterns=_NOT_FETCHED
+        )
+    names = {sibling.rfilename for sibling in told.siblings or []}
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder).as_posix()
+        if path.is_file() and not name.startswith(".") and name not in names:
+            raise HubError(f"{path}: is not in {repo} at {told.sha}, perhaps of another revision; remove it")
 
 
 @contextmanager
 def _clear_hub_errors(repo: str) -> Iterator[None]:
     from huggingface_hub import errors
 
+    log_in = "needs a token: run `hf auth login` first"
     cures = (
         (errors.HFValidationError, "is no name of a repository; it takes the form OWNER/NAME"),
-        (errors.LocalTokenNotFoundError, "needs a token: run `hf auth login` first"),
+        (errors.LocalTokenNotFoundError, log_in),
         (errors.OfflineModeIsEnabled, "cannot be reached: HF_HUB_OFFLINE is set; unset it"),
         (errors.GatedRepoError, "asks you to accept its terms: do that on its page, then run `hf auth login`"),
         (errors.RepositoryNotFoundError, "is not there, or not for you: check the name, or run `hf auth login`"),
+        (errors.RevisionNotFoundError, "has no such branch, tag or commit; check the `revision`"),
         (errors.HfHubHTTPError, "was refused by the Hub"),
     )
     try:
         yield
     except Exception as error:
+        if type(error) is errors.HfHubHTTPError and error.response.status_code == 401:
+            raise HubError(f"{repo}: {log_in}") from None
         for kind, cure in cures:
             if isinstance(error, kind):
                 detail = f" ({str(error).splitlines()[0]})" if kind is errors.HfHubHTTPError else ""
                 raise HubError(f"{repo}: {cure}{detail}") from None
         if isinstance(error, (OSError, errors.HfHubHTTPError.__bases__[0])):  # the latter of httpx or httpx2
-            raise HubError(f"{repo}: the Hub cannot be reached ({error}); check the network, and try again") from None
+            why = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise HubError(f"{repo}: the Hub cannot be reached ({why}); check the network, and try again") from None
         raise

@@ -9,9 +9,12 @@ detection of latent diffusion-generated images, 2025). Needs `diffusers`, an opt
     >>> negatives = list(reconstruct(photographs, taesd))                       # doctest: +SKIP
 """
 
+import hashlib
+import json
 import os
 import re
 from collections.abc import Iterable, Iterator
+from functools import cached_property
 from itertools import islice
 from typing import Any
 
@@ -41,6 +44,16 @@ class Autoencoder:
     def __init__(self, model: Any, name: str):
         self._model, self.name = model.eval(), name
 
+    @cached_property
+    def fingerprint(self) -> str:
+        """sha256 of the class, the config and the weights: the same model gives the same pictures, wherever it lies."""
+        config = {key: value for key, value in self._model.config.items() if not key.startswith("_")}
+        digest = hashlib.sha256(f"{type(self._model).__name__} {json.dumps(config, sort_keys=True)}".encode())
+        for name, weights in sorted(self._model.state_dict().items()):
+            digest.update(name.encode())
+            digest.update(weights.cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
+        return digest.hexdigest()
+
     @classmethod
     def from_pretrained(cls, model: str | os.PathLike[str], device: str | None = None) -> "Autoencoder":
         """Load a model folder or Hub id, or the `vae` of a pipeline's. Only safetensors are read, and no code is run.
@@ -67,7 +80,11 @@ class Autoencoder:
 
     @torch.inference_mode()
     def __call__(self, pictures: list[Image.Image]) -> list[Image.Image]:
-        """Encode and decode RGB pictures; each keeps its size, or is shrunk to a longest side of `LARGEST_SIDE`."""
+        """Encode and decode RGB pictures; each keeps its size, or is shrunk to a longest side of `LARGEST_SIDE`.
+
+        Raises:
+            ReconstructionError: the model takes no RGB pictures, or there is no memory left.
+        """
         pictures = [_limited(picture) for picture in pictures]
         by_size: dict[tuple[int, int], list[int]] = {}
         for i, picture in enumerate(pictures):
@@ -77,11 +94,19 @@ class Autoencoder:
             pixels = np.stack([np.asarray(pictures[i], np.float32) for i in rows]) / 127.5 - 1
             x = torch.from_numpy(pixels).permute(0, 3, 1, 2).to(self._model.device, self._model.dtype)
             x = torch.nn.functional.pad(x, (0, -width % STEP, 0, -height % STEP), mode="replicate")
-            decoded = self._model.decode(_latents(self._model.encode(x))).sample[..., :height, :width]
+            decoded = self._passed_through(x)[..., :height, :width]
             decoded = ((decoded.float().clamp(-1, 1) + 1) * 127.5).round().byte().permute(0, 2, 3, 1).cpu().numpy()
             for i, array in zip(rows, decoded, strict=True):
                 out[i] = Image.fromarray(array)
         return out
+
+    def _passed_through(self, x: torch.Tensor) -> torch.Tensor:
+        try:
+            return self._model.decode(_latents(self._model.encode(x))).sample
+        except RuntimeError as error:  # torch has no narrower class for most of what can be wrong
+            what = f"fails on {x.shape[0]} pictures of {x.shape[3]}x{x.shape[2]} pixels ({_short(error)})"
+            cure = "take an autoencoder of RGB pictures that fits into memory"
+            raise ReconstructionError(f"{self.name}: {what}; {cure}") from error
 
 
 def reconstruct(

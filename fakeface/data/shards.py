@@ -38,6 +38,7 @@ class Index:
         labels: 0 or 1.
         sources, generators: numbers of names.
         names: sources and generators, by number.
+        originals: place of the photograph that each reconstruction was made from; reconstructions stand last.
     """
 
     phashes: np.ndarray
@@ -46,6 +47,12 @@ class Index:
     sources: np.ndarray
     generators: np.ndarray
     names: list[str]
+    originals: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
+
+    @property
+    def found(self) -> int:
+        """How many pictures were found, not made."""
+        return len(self.labels) - len(self.originals)
 
     def source(self, row: int) -> str:
         return self.names[self.sources[row]]
@@ -67,12 +74,18 @@ class Fate:
 
 
 def read_index(units: list[Path]) -> Index:
-    """Read the small columns of all units."""
+    """Read the small columns of all units, and of reconstructions, which come last."""
     numbers: dict[str, int] = {}
     columns: dict[str, list[np.ndarray]] = {name: [] for name in ("phash", "sha256", "label", "source", "generator")}
+    rows: list[np.ndarray] = []  # each picture's number, rejected ones counted
+    originals: list[np.ndarray] = []
+    total = 0
     for file in units:
-        table = pq.read_table(file, columns=[*columns, "reason"])
+        table = pq.read_table(file, columns=[*columns, "reason", "original"])
+        rows.append(total + np.flatnonzero(table["reason"].to_numpy() == ""))
+        total += len(table)
         table = table.filter(pc.field("reason") == "")
+        originals.append(table["original"].drop_null().to_numpy())
         for name in ("phash", "sha256"):
             values = [int(value[:16], 16) for value in table[name].to_pylist()]
             columns[name].append(np.array(values, np.uint64))
@@ -81,11 +94,14 @@ def read_index(units: list[Path]) -> Index:
             values = [numbers.setdefault(value, len(numbers)) for value in table[name].to_pylist()]
             columns[name].append(np.array(values, np.int32))
     phashes, contents, labels, sources, generators = (np.concatenate(parts) for parts in columns.values())
-    return Index(phashes, contents, labels, sources, generators, list(numbers))
+    places = np.searchsorted(np.concatenate(rows), np.concatenate(originals))
+    return Index(phashes, contents, labels, sources, generators, list(numbers), places)
 
 
 def decide(index: Index, recipe: BuildRecipe, derived: dict[str, tuple[str, ...]]) -> Fate:
-    """Find near duplicates and contradictions, and split.
+    """Find near duplicates and contradictions among the pictures that were found, and split.
+
+    A reconstruction goes where its original goes, so that a build with them has the splits of one without.
 
     Args:
         index: of all pictures.
@@ -96,29 +112,34 @@ def decide(index: Index, recipe: BuildRecipe, derived: dict[str, tuple[str, ...]
         ContradictionError: see there.
         ValueError: a name to hold out stands nowhere.
     """
-    known = set(index.names)
+    found = index.found
+    labels, sources, generators, contents = (
+        column[:found] for column in (index.labels, index.sources, index.generators, index.contents)
+    )
+    known = {index.names[number] for number in np.union1d(sources, generators)}
     if unknown := sorted(set(recipe.hold_out) - known):
         there = ", ".join(sorted(known))
         raise ValueError(f"hold_out names {unknown}, neither a source nor a generator here; there are {there}")
-    duplicates = find_duplicates(index.phashes, recipe.distance)
+    duplicates = find_duplicates(index.phashes[:found], recipe.distance)
     groups = group_numbers(duplicates)
     places = {name: number for number, name in enumerate(index.names)}
     made_from = {places[s]: [places[o] for o in others if o in places] for s, others in derived.items() if s in places}
-    contrary = contradictions(duplicates, index.labels, index.sources, index.contents, made_from)
-    splits = np.full(len(groups), -1, np.int8)
-    kept = np.setdiff1d(np.arange(len(groups)), np.fromiter(contrary, np.int64, len(contrary)))
-    held = np.isin(index.sources, [places[n] for n in recipe.hold_out])
-    held |= np.isin(index.generators, [places[n] for n in recipe.hold_out])
+    contrary = contradictions(duplicates, labels, sources, contents, made_from)
+    splits = np.full(found, -1, np.int8)
+    kept = np.setdiff1d(np.arange(found), np.fromiter(contrary, np.int64, len(contrary)))
+    held_out = [places[name] for name in recipe.hold_out]
+    held = np.isin(sources, held_out) | np.isin(generators, held_out)
     names = assign_splits(
         [index.source(row) for row in kept],
         groups[kept].tolist(),
-        [f"{content:016x}" for content in index.contents[kept].tolist()],
+        [f"{content:016x}" for content in contents[kept].tolist()],
         held[kept].tolist(),
         (recipe.split_fractions[0], recipe.split_fractions[1]),
         recipe.seed,
     )
     splits[kept] = [SPLITS.index(name) if name in SPLITS else -1 for name in names]
-    return Fate(groups, splits, contrary)
+    follow = np.append(np.arange(found), index.originals)
+    return Fate(groups[follow], splits[follow], contrary)
 
 
 def shard_schema() -> pa.Schema:
@@ -196,6 +217,8 @@ class Names:
 
 
 def _late_reason(place: int, index: Index, fate: Fate, names: Names) -> dict[str, str]:
+    if place >= index.found:
+        return {"reason": "original-rejected", "problem": "what it was made from is rejected; see there"}
     if place not in fate.contradicting:
         return {"reason": "near-unseen", "problem": "a near duplicate of a picture that is held out; leave it out"}
     witness = fate.contradicting[place]

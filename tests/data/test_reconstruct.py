@@ -6,6 +6,7 @@ import sys
 import numpy as np
 import pytest
 import torch
+from autoencoders import save_tiny_autoencoder
 from PIL import Image
 
 from fakeface.data.equalise import History
@@ -31,13 +32,8 @@ def encoded(seed):
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory):
-    torch.manual_seed(0)
     root = tmp_path_factory.mktemp("models")
-    tiny = diffusers.AutoencoderTiny(
-        encoder_block_out_channels=(4, 4, 4, 4), decoder_block_out_channels=(4, 4, 4, 4), num_encoder_blocks=(1,) * 4,
-        num_decoder_blocks=(1,) * 4,
-    )  # fmt: skip
-    tiny.save_pretrained(root / "tiny")
+    save_tiny_autoencoder(root / "tiny")
     diffusers.AutoencoderKL(**BLOCKS, **DOWN, latent_channels=2).save_pretrained(root / "pipeline" / "vae")
     diffusers.VQModel(**BLOCKS, **DOWN, latent_channels=2, num_vq_embeddings=8).save_pretrained(root / "vq")
     return root
@@ -54,6 +50,18 @@ def test_every_kind_of_autoencoder_gives_pictures_of_the_same_size(folders, name
     # Alone or in a batch with others, to the last grey level of rounding.
     alone = np.asarray(autoencoder([pictures[2]])[0], int)
     assert np.abs(alone - np.asarray(made[2], int)).max() <= 1
+
+
+def test_a_fingerprint_is_of_the_weights_and_not_of_their_place(folders, tmp_path):
+    def fingerprint(folder):
+        return Autoencoder.from_pretrained(folder, device="cpu").fingerprint
+
+    first = fingerprint(folders / "tiny")
+    assert len(first) == 64
+    save_tiny_autoencoder(tmp_path / "again")
+    assert fingerprint(tmp_path / "again") == first
+    save_tiny_autoencoder(tmp_path / "other", seed=1)
+    assert fingerprint(tmp_path / "other") != first
 
 
 def test_an_autoencoder_that_copies_gives_the_picture_back():
@@ -103,6 +111,9 @@ def test_what_cannot_be_used_is_named_with_the_cure(folders, tmp_path, monkeypat
     (tmp_path / "unet" / "config.json").write_text('{"_class_name": "UNet2DModel"}')
     with pytest.raises(ReconstructionError, match="names the class 'UNet2DModel'"):
         Autoencoder.from_pretrained(tmp_path / "unet")
+    save_tiny_autoencoder(tmp_path / "grey", colours=1)
+    with pytest.raises(ReconstructionError, match=r"^grey: fails on 1 pictures of 64x64 pixels .*; take an"):
+        Autoencoder.from_pretrained(tmp_path / "grey", device="cpu")([photo()])
     # Weights in a pickle are not read, whatever they are.
     pickled = tmp_path / "pickled"
     diffusers.AutoencoderTiny.from_pretrained(folders / "tiny").save_pretrained(pickled, safe_serialization=False)
