@@ -9,6 +9,7 @@ whatever these measures do not see.
 
 import json
 import math
+import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -288,18 +289,22 @@ def _picture(array: np.ndarray) -> PILImage.Image:
 
 
 def refuse_used(folder: Path) -> None:
-    """Raise DataError if a folder holds parquet files already: two datasets in one would be opened as one."""
-    if folder.exists() and any(folder.rglob("*.parquet")):
+    """Raise DataError unless a folder is new or empty: two datasets in one would be opened as one."""
+    if any(folder.rglob("*.parquet")):
         raise DataError(f"{folder}: holds a dataset already; name another folder")
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise DataError(f"{folder}: is no empty folder; name another one")
 
 
 def write_matched(matched: Matched, folder: Path, history: History, seed: int) -> None:
-    """Write a matched dataset as parquet shards, and `history.json` with what was done.
+    """Write a matched dataset as parquet shards, and `history.json` with what was done; whole, or not at all.
 
     Raises:
-        DataError: the folder holds parquet files already, or cannot be written.
+        DataError: the folder holds something already, or cannot be written.
     """
     refuse_used(folder)
+    folder = folder.resolve()
+    fresh = folder.with_name(f".{folder.name}.writing")
     shards = max(1, math.ceil(len(matched.dataset) / SHARD))
     record = {
         "history": asdict(history),
@@ -309,10 +314,13 @@ def write_matched(matched: Matched, folder: Path, history: History, seed: int) -
         "left_out": matched.left_out,
     }
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(fresh, ignore_errors=True)  # of a run that was killed
+        fresh.mkdir(parents=True)
         for i in range(shards):
             shard = matched.dataset.shard(shards, i, contiguous=True)
-            shard.to_parquet(folder / f"matched-{i:05}-of-{shards:05}.parquet")
-        (folder / "history.json").write_text(json.dumps(record, indent=2) + "\n")
+            shard.to_parquet(fresh / f"matched-{i:05}-of-{shards:05}.parquet")
+        (fresh / "history.json").write_text(json.dumps(record, indent=2) + "\n")
+        fresh.replace(folder)  # which may be there, and empty
     except OSError as error:
-        raise DataError(f"{folder}: cannot be written ({error.strerror}); name another folder") from error
+        shutil.rmtree(fresh, ignore_errors=True)  # a full disk gets its room back
+        raise DataError(f"{folder}: cannot be written ({error.strerror or error}); name another folder") from error
