@@ -45,14 +45,29 @@ def push_dataset(folder: Path, repo: str, *, private: bool = True) -> str:
 
 
 def fetch_dataset(repo: str, revision: str, folder: Path) -> None:
-    """Download the files of a dataset of the Hub into a folder; nothing of it is run. Raises HubError."""
+    """Download the files of a dataset of the Hub into a folder; nothing of it is run.
+
+    What an earlier download of another revision left there, and this revision lacks, is removed. Raises HubError.
+    """
     if folder.is_dir() and any(folder.iterdir()) and os.environ.get("HF_HUB_OFFLINE", "0") not in ("", "0"):
         return  # what is there is taken as it is
-    from huggingface_hub import snapshot_download
+    from huggingface_hub import HfApi, snapshot_download
 
     with _clear_hub_errors(repo):
+        commit = HfApi().dataset_info(repo, revision=revision).sha
         # Files of a `local_dir` are files; in the Hub's cache they would be links out of the folder.
-        snapshot_download(repo, repo_type="dataset", revision=revision, local_dir=folder, ignore_patterns=["*.py"])
+        snapshot_download(repo, repo_type="dataset", revision=commit, local_dir=folder, ignore_patterns=["*.py"])
+    if commit:
+        _remove_downloads_of_other_commits(folder, commit)
+
+
+def _remove_downloads_of_other_commits(folder: Path, commit: str) -> None:
+    """Remove what was downloaded at another commit; files that were put there by hand stay."""
+    records = folder / ".cache" / "huggingface" / "download"  # of the client: the first line is the file's commit
+    for record in sorted(records.rglob("*.metadata")):
+        if record.read_text(encoding="utf-8").partition("\n")[0] != commit:
+            (folder / record.relative_to(records).with_suffix("")).unlink(missing_ok=True)
+            record.unlink()
 
 
 @contextmanager
