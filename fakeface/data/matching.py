@@ -31,6 +31,9 @@ from .measures import bytes_per_pixel, centre_square, colour, greyness, light, s
 # Groups are found within random blocks of this many pictures of a label, so that time grows linearly with the data;
 # a thousand candidates are enough to find one that is alike in ten measures.
 BLOCK = 1024
+# Pictures in a group, which are in memory together and come down to the worst of them. Where one label is rarer than
+# that, what is left of the other has no counterpart.
+LARGEST_GROUP = 64
 # Mean distance between RGB channels, in grey levels, under which a picture counts as grey: JPEG leaves about 1.
 GREY = 3.0
 # Edges of the bands of spatial frequency, as shares of Nyquist, in which detail is brought together. Below are light
@@ -49,7 +52,8 @@ class Matched:
         dataset: the columns of the old one, with `image` replaced, plus `pair` (the group's number: keep its members
             on one side of a split) and `history` (JSON: what was done to the picture).
         refused: messages of the pictures that could not be read.
-        left_out: numbers of the rows without a counterpart, because their split has pictures of one label only.
+        left_out: numbers of the rows without a counterpart, because their split has pictures of one label only, or
+            more than 63 of theirs to one of the other.
     """
 
     dataset: Dataset
@@ -136,7 +140,7 @@ def match(measures: np.ndarray, labels: np.ndarray, splits: Sequence[Any] | np.n
         seed: of the random blocks.
 
     Returns:
-        The row numbers of each group. Rows of a split that has one label only are in none.
+        The row numbers of each group, at most `LARGEST_GROUP`. Rows of a split that has one label only are in none.
     """
     rng = np.random.default_rng(seed)
     spread = measures.std(axis=0) if len(measures) else measures
@@ -157,12 +161,12 @@ def match(measures: np.ndarray, labels: np.ndarray, splits: Sequence[Any] | np.n
 
 
 def _match_block(scaled: np.ndarray, few: np.ndarray, many: np.ndarray) -> list[list[int]]:
-    """Each of `few` gets its best of `many`; what is left of these is spread evenly over the groups."""
+    """Each of `few` gets its best of `many`; the rest of these is spread evenly, as far as groups have room."""
     groups = [[int(row)] for row in few]
     _, chosen = linear_sum_assignment(cdist(scaled[few], scaled[many]))
     for group, column in zip(groups, chosen, strict=True):
         group.append(int(many[column]))
-    left = np.delete(many, chosen)
+    left = np.delete(many, chosen)[: (LARGEST_GROUP - 2) * len(few)]  # in random order
     if len(left):
         places = np.tile(np.arange(len(few)), math.ceil(len(left) / len(few)))
         which, place = linear_sum_assignment(cdist(scaled[left], scaled[few[places]]))

@@ -34,6 +34,14 @@ def test_all_pictures_of_the_commoner_label_are_spread_over_the_groups():
     assert all(labels[group].sum() == 1 for group in groups)
 
 
+def test_groups_stay_small_where_a_label_is_rare():
+    """One photograph among ever so many generated pictures once made a group of all, held in memory at once."""
+    labels = np.array([1, 1] + [0] * 300)
+    groups = match(np.arange(302.0)[:, None], labels, [""] * 302, seed=0)
+    assert [len(group) for group in groups] == [64, 64]
+    assert len({row for group in groups for row in group}) == 128
+
+
 def test_no_group_spans_two_splits_and_a_split_of_one_label_has_none():
     labels = np.array([0, 1, 0, 1, 0, 0])
     splits = np.array(["train", "train", "test", "test", "unseen", "unseen"])
