@@ -68,7 +68,7 @@ def test_noise_in_a_record_is_refused(tmp_path):
 
 
 def test_a_number_for_a_name_takes_no_memory(tmp_path):
-    """`bytes(number)` once made that many zeros: a record of 12 bytes took a petabyte."""
+    """`bytes(number)` once made that many zeros: a record of some 20 bytes asked for a petabyte."""
     entry = b"\x08" + b"\xff" * 7 + b"\x01" + b"\x12\x02\x0a\x00"  # name: 2**50 and more; feature: an empty list
     features = b"\x0a" + bytes([len(entry)]) + entry
     data = b"\x0a" + bytes([len(features)]) + features
