@@ -69,6 +69,7 @@ def test_balanced_sizes_keep_the_shares():
     assert balanced({(0, 0): 60, (1, 0): 30, (2, 1): 30}) == {(0, 0): 20, (1, 0): 10, (2, 1): 30}
     # What rounding leaves goes to the largest remainders: shares are 3.5, 1.75 and 1.75.
     assert balanced({(0, 0): 4, (1, 0): 2, (2, 0): 2, (3, 1): 7}) == {(0, 0): 3, (1, 0): 2, (2, 0): 2, (3, 1): 7}
+    assert balanced({(0, 0): 10, (1, 0): 6, (2, 1): 11}) == {(0, 0): 7, (1, 0): 4, (2, 1): 11}  # 6.875 and 4.125
     with pytest.raises(PlanError, match="nothing to balance: no pictures are generated"):
         balanced({(0, 0): 4})
 
