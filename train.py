@@ -21,13 +21,14 @@ import re
 import shlex
 import shutil
 import sys
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from accelerate import Accelerator, DataLoaderConfiguration
-from accelerate.utils import broadcast, set_seed
+from accelerate.utils import InitProcessGroupKwargs, broadcast, set_seed
 from datasets import Dataset, DatasetDict, concatenate_datasets
 from huggingface_hub.errors import StrictDataclassError
 from scipy.special import expit
@@ -97,6 +98,8 @@ def train(recipe: Recipe) -> None:
         log_with="tensorboard",
         project_dir=run,
         dataloader_config=DataLoaderConfiguration(non_blocking=True),
+        # The others wait while rank 0 checks and matches the pictures, longer than the usual 10 or 30 minutes.
+        kwargs_handlers=[InitProcessGroupKwargs(timeout=timedelta(days=1))],
     )
     if (run / "run.json").exists() and not recipe.resume:
         raise RecipeError(f"output {run} already holds a run: add --resume to go on with it, or name another folder")

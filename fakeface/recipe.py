@@ -5,6 +5,7 @@ import contextlib
 import dataclasses
 import difflib
 import json
+import math
 import types
 import typing
 from collections.abc import Collection, Iterable
@@ -15,6 +16,26 @@ from typing import Any
 import yaml
 
 from .data.augment import Augmentation
+
+# The numbers that keys take, both ends included: outside of them a run ends in a library's traceback. numpy's old
+# generator, which `set_seed` seeds too, takes 32 bits.
+RANGES = {
+    "image_size": (1, 1024),
+    "seed": (0, 2**32 - 1),
+    "split_seed": (0, 2**32 - 1),
+    "source_balance": (0, 1),
+    "samples_per_epoch": (0, 10**9),
+    "limit": (0, 10**9),
+    "learning_rate": (0, 100),
+    "trunk_learning_rate": (0, 100),
+    "weight_decay": (0, 100),
+    "warmup": (0, 1),
+    "label_smoothing": (0, 1),
+    "clip_norm": (0, 10**6),
+    "target_fpr": (0, 1),
+}
+# The same for numbers and both ends of ranges in `augmentation`; 0 has no logarithm.
+AUGMENTATION_RANGES = {"zoom": (0.01, 100), "thumbnail_side": (1, 10**4), "quality": (1, 100)}
 
 TRAINING_RECORD = "training.json"  # in a model folder: the `run.json` of the run that made it
 
@@ -75,7 +96,8 @@ class Recipe:
             raise RecipeError(f"select_on is {self.select_on!r}: it takes auc or auc_delivered")
         if self.mixed_precision not in ("", "no", "bf16", "fp16"):
             raise RecipeError(f"mixed_precision is {self.mixed_precision!r}: it takes no, bf16 or fp16")
-        if len(self.split_fractions) != 2 or min(self.split_fractions) < 0 or sum(self.split_fractions) >= 1:
+        shares = self.split_fractions
+        if len(shares) != 2 or not all(share >= 0 for share in shares) or not sum(shares) < 1:  # so NaN is refused
             raise RecipeError(f"split_fractions is {self.split_fractions}: two shares that leave some for training")
         for name in ("epochs", "batch_size", "gradient_accumulation", "checkpoint_steps", "keep_checkpoints"):
             if getattr(self, name) < 1:
@@ -85,8 +107,13 @@ class Recipe:
                 raise RecipeError(f"{name} is {getattr(self, name)}: it must be at least 0")
         if not 0 <= self.ema < 1:
             raise RecipeError(f"ema is {self.ema}: it takes a number from 0 up to, not including, 1")
-        if self.trunk_decay <= 0:
+        if not 0 < self.crop_fraction <= 1:
+            raise RecipeError(f"crop_fraction is {self.crop_fraction}: it takes a number above 0, up to 1")
+        if not 0 < self.trunk_decay < math.inf:
             raise RecipeError(f"trunk_decay is {self.trunk_decay}: it must be above 0")
+        for name, (low, high) in RANGES.items():
+            if not low <= (value := getattr(self, name)) <= high:  # NaN is in no range
+                raise RecipeError(f"{name} is {value}: it takes a number from {low:,} to {high:,}")
         known = {f.name for f in dataclasses.fields(Augmentation)}
         _refuse_unknown(self.augmentation, known, "augmentation")
         for key, value in self.augmentation.items():
@@ -95,6 +122,9 @@ class Recipe:
             if len(numbers) != 1 + ranged or not all(type(number) in (int, float) for number in numbers):
                 form = "two numbers, lowest and highest" if ranged else "a number"
                 raise RecipeError(f"augmentation key {key!r} is {value!r}: it takes {form}")
+            low, high = AUGMENTATION_RANGES.get(key, (0, 10**6))
+            if not all(low <= number <= high for number in numbers) or numbers != sorted(numbers):
+                raise RecipeError(f"augmentation key {key!r} is {value!r}: numbers go up, from {low:,} to {high:,}")
 
     def split_options(self) -> dict[str, Any]:
         """Keyword arguments of `fakeface.data.loading.prepare_splits`: the same recipe, the same splits."""
@@ -156,9 +186,9 @@ def recipe_of(model: Path) -> dict[str, Any]:
 def read_recipe(path: Path) -> dict[str, Any]:
     """The keys and values of a YAML recipe, unchecked; raises RecipeError for a file that holds none."""
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise RecipeError(f"{path}: not a readable YAML recipe ({error})") from error
+        values = _parse(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise RecipeError(f"{path}: not a readable YAML recipe ({' '.join(str(error).split())})") from error
     if not isinstance(values, dict):
         raise RecipeError(f"{path}: a recipe is a list of `key: value` lines")
     return values
@@ -169,6 +199,22 @@ def build_recipe(values: dict[str, Any]) -> Recipe:
     fields = {f.name for f in dataclasses.fields(Recipe)}
     _refuse_unknown(values, fields, "recipe")
     return Recipe(**{key: _convert(key, value, Recipe.__annotations__[key]) for key, value in values.items()})
+
+
+def as_float(value: Any) -> Any:
+    """A whole number as a float; whatever else it is, and what no float can hold, as it is."""
+    with contextlib.suppress(OverflowError):
+        return float(value) if type(value) is int else value
+    return value
+
+
+def _parse(text: str) -> Any:
+    """What a YAML text says. Raises ValueError."""
+    try:
+        return yaml.safe_load(text)
+    except (yaml.YAMLError, LookupError, AttributeError, TypeError, RecursionError) as error:
+        # Its own error is not all that the parser raises: a date of month 13 is a ValueError, `!!int ""` an IndexError.
+        raise ValueError(str(error)) from error
 
 
 def _refuse_unknown(values: Iterable[Any], known: Collection[str], where: str) -> None:
@@ -189,14 +235,13 @@ def _convert(key: str, value: Any, kind: Any) -> Any:
         return [_convert(key, item, inner[0]) for item in items]
     target = origin or kind
     if isinstance(value, str) and target is not str:
-        with contextlib.suppress(yaml.YAMLError):  # no YAML, so a string, which is refused below
-            value = yaml.safe_load(value)
+        with contextlib.suppress(ValueError):  # no YAML, so a string, which is refused below
+            value = _parse(value)
         # YAML 1.1 reads 1e-3, without a dot, as a string.
         if isinstance(value, str) and target in (float, int):
             with contextlib.suppress(ValueError):
                 value = float(value)
-    if target is float and type(value) is int:
-        value = float(value)
+    value = as_float(value) if target is float else value
     if type(value) is not target:
         name = target.__name__ if isinstance(target, type | types.GenericAlias) else str(target)
         raise RecipeError(f"{key} is {value!r}: it takes a value of type {name}")

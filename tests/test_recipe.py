@@ -97,6 +97,10 @@ def test_text_stays_text():
         ({"output": 7}, "output is 7: it takes a value of type str"),
         ({"data": [1]}, "data is 1: it takes a value of type str"),
         ({"split_fractions": "half"}, "split_fractions is 'half': it takes a value of type float"),
+        ({"split_fractions": ["a", "b"]}, "split_fractions is 'a': it takes a value of type float"),
+        ({"split_fractions": [[0.1], 0.2]}, "split_fractions is [0.1]: it takes a value of type float"),
+        ({"epochs": "2026-13-45"}, "epochs is '2026-13-45': it takes a value of type int"),
+        ({"learning_rate": 10**400}, f"learning_rate is 1{'0' * 400}: it takes a value of type float"),
         ({"augmentation": "strong"}, "augmentation is 'strong': it takes a value of type dict"),
     ],
 )
@@ -119,6 +123,19 @@ def test_a_value_of_the_wrong_type_is_refused(values, message):
         ({"gradient_accumulation": 0}, "gradient_accumulation is 0: it must be at least 1"),
         ({"checkpoint_steps": 0}, "checkpoint_steps is 0: it must be at least 1"),
         ({"keep_checkpoints": 0}, "keep_checkpoints is 0: it must be at least 1"),
+        ({"seed": -1}, "seed is -1: it takes a number from 0 to 4,294,967,295"),
+        ({"seed": 2**32}, "seed is 4294967296: it takes a number from 0 to 4,294,967,295"),
+        ({"split_seed": -1}, "split_seed is -1: it takes a number from 0 to 4,294,967,295"),
+        ({"split_fractions": [float("nan"), 0.2]}, "split_fractions is [nan, 0.2]: two shares"),
+        ({"limit": -5}, "limit is -5: it takes a number from 0"),
+        ({"samples_per_epoch": -1}, "samples_per_epoch is -1: it takes a number from 0"),
+        ({"source_balance": float("nan")}, "source_balance is nan: it takes a number from 0 to 1"),
+        ({"label_smoothing": 2.0}, "label_smoothing is 2.0: it takes a number from 0 to 1"),
+        ({"learning_rate": float("inf")}, "learning_rate is inf: it takes a number from 0 to 100"),
+        ({"image_size": 0}, "image_size is 0: it takes a number from 1 to 1,024"),
+        ({"crop_fraction": 0.0}, "crop_fraction is 0.0: it takes a number above 0, up to 1"),
+        ({"crop_fraction": float("nan")}, "crop_fraction is nan: it takes a number above 0, up to 1"),
+        ({"trunk_decay": float("nan")}, "trunk_decay is nan: it must be above 0"),
     ],
 )
 def test_a_value_out_of_range_is_refused(values, message):
@@ -170,6 +187,8 @@ def test_a_file_without_keys_is_refused(text, tmp_path):
 def test_a_file_that_is_no_yaml_is_refused(tmp_path):
     file = recipe_file(tmp_path, "epochs: [1\n")
     assert refusal(file).startswith(f"{file}: not a readable YAML recipe (")
+    for text in ("seed: 2026-13-45\n", 'seed: !!int ""\n', "data: " + "[" * 5000):  # not yaml's own errors
+        assert refusal(recipe_file(tmp_path, text)).startswith(f"{file}: not a readable YAML recipe (")
     (tmp_path / "recipe.yaml").write_bytes(b"\xff\xfe\x00")
     assert refusal(file).startswith(f"{file}: not a readable YAML recipe (")
 
@@ -205,6 +224,11 @@ def test_augmentation_takes_changes(tmp_path):
         ({"flip": True}, "augmentation key 'flip' is True: it takes a number"),
         ({"zoom": 1.1}, "augmentation key 'zoom' is 1.1: it takes two numbers, lowest and highest"),
         ({"zoom": [0.9]}, "augmentation key 'zoom' is [0.9]: it takes two numbers, lowest and highest"),
+        ({"zoom": [1.2, 0.9]}, "augmentation key 'zoom' is [1.2, 0.9]: numbers go up, from 0.01 to 100"),
+        ({"zoom": [0, 1]}, "augmentation key 'zoom' is [0, 1]: numbers go up, from 0.01 to 100"),
+        ({"quality": [50, 200]}, "augmentation key 'quality' is [50, 200]: numbers go up, from 1 to 100"),
+        ({"flip": -0.5}, "augmentation key 'flip' is -0.5: numbers go up, from 0 to 1,000,000"),
+        ({"noise": float("nan")}, "augmentation key 'noise' is nan: numbers go up, from 0 to 1,000,000"),
         ({"zoom": [0.9, "x"]}, "augmentation key 'zoom' is [0.9, 'x']: it takes two numbers, lowest and highest"),
     ],
 )

@@ -105,6 +105,30 @@ def test_saving_leaves_mixed_precision_on():
     assert dtypes == [torch.bfloat16]
 
 
+def test_ranks_wait_for_one_another_for_hours(repo, tmp_path):
+    """Rank 0 checks and matches the pictures alone; the others gave up on it after half an hour."""
+    code = """
+import torch, train
+from fakeface.data.loading import DataError
+from fakeface.recipe import Recipe
+try:
+    train.train(Recipe(data=["./nowhere"], output="run"))
+except DataError:
+    group = torch.distributed.distributed_c10d._get_default_group()
+    print(torch.distributed.get_world_size(), group._get_backend(torch.device("cpu")).options._timeout)
+"""
+    ranks = {"RANK": "0", "WORLD_SIZE": "1", "LOCAL_RANK": "0", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "0"}
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, **ranks, "PYTHONPATH": str(repo), "ACCELERATE_USE_CPU": "true"},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.stdout == "1 1 day, 0:00:00\n", done.stderr
+
+
 def test_trunk_stages_learn_at_decaying_rates():
     model = tiny_model("resnet50-cnn")
     recipe = Recipe(trunk_stages=1, learning_rate=0.1, trunk_learning_rate=0.08, trunk_decay=0.5)

@@ -69,7 +69,7 @@ def audit(
 
 def equalise(
     dataset: Data,
-    out: Annotated[Path, typer.Option(help="Folder to write parquet files into; it must not hold any yet.")],
+    out: Annotated[Path, typer.Option(help="Folder to write parquet files into: new, or empty.")],
     size: Annotated[int, typer.Option(help="Longest side in pixels.")] = 280,
     quality: Annotated[int, typer.Option(help="Of the one JPEG save, 1 to 100.")] = 88,
     crop_fraction: Crop = 0.875,

@@ -1,6 +1,6 @@
 """Build one dataset from any mix of sources: `fakeface data build RECIPE.yaml --root ROOT --out DIR`.
 
-    plan      which pictures, by their paths alone                 DIR/.work/plan.parquet
+    plan      which pictures, by their paths alone                 DIR/.work/plan.arrow
     units     read, decode, cut, equalise, in parallel             DIR/.work/units/unit-….parquet
     made      photographs passed through an autoencoder, if asked  DIR/.work/reconstructed/unit-….parquet
     shards    near duplicates, contradictions, splits              DIR/.work/whole/

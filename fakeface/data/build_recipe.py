@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..recipe import RecipeError, read_recipe
+from ..recipe import RecipeError, as_float, read_recipe
 from .labels import LABELS
 from .sources import SOURCES, Source, pictures_source
 
+LARGEST_MARGIN = 8.0  # sides of a face's box; beyond, a face is a few pixels of a square that may fill the memory
 OWN_KINDS = ("pictures", "hub")  # besides the registry: somebody's own folder, and a dataset of the Hub
 
 
@@ -60,6 +61,8 @@ class Choice:
             raise RecipeError(f"source {self.title!r} has the label {self.label!r}; it takes {' or '.join(LABELS)}")
         if self.cap < 0:
             raise RecipeError(f"source {self.title!r} has the cap {self.cap}; it must be positive, or 0 for all")
+        if Path(self.csv).name != self.csv or self.csv == ".." or set(self.csv) & set("*?["):
+            raise RecipeError(f"source {self.title!r} has the csv {self.csv!r}; it takes the name of a file, no path")
         if Path(self.folder).is_absolute() or ".." in Path(self.folder).parts:
             raise RecipeError(f"source {self.title!r} has the root {self.folder!r}; it must lie below the root folder")
 
@@ -131,8 +134,8 @@ class BuildRecipe:
         titles = [choice.title for choice in self.sources]
         if twice := sorted({title for title in titles if titles.count(title) > 1}):
             raise RecipeError(f"two sources are called {twice[0]!r}; give one a `name` of its own")
-        low, high = 0, 1
-        if len(self.split_fractions) != 2 or min(self.split_fractions) < low or sum(self.split_fractions) >= high:
+        shares = self.split_fractions
+        if len(shares) != 2 or not all(share >= 0 for share in shares) or not sum(shares) < 1:  # so NaN is refused
             raise RecipeError(f"split_fractions is {self.split_fractions}: two shares that leave some for training")
         if self.contradictions not in ("set-aside", "refuse"):
             raise RecipeError(f"contradictions is {self.contradictions!r}: it takes set-aside or refuse")
@@ -145,8 +148,12 @@ class BuildRecipe:
             raise RecipeError(f"reconstruct_share is {self.reconstruct_share}: it takes a number above 0, up to 1")
         if not 0 <= self.distance <= 16:
             raise RecipeError(f"distance is {self.distance}: it takes 0 to 16 bits")
-        if self.rows_per_shard < 1 or self.cap < 0 or self.face_margin < 1:
-            raise RecipeError("rows_per_shard and face_margin must be at least 1, and cap positive or 0")
+        if self.seed < 0:
+            raise RecipeError(f"seed is {self.seed}: it must be at least 0")
+        if not 1 <= self.face_margin <= LARGEST_MARGIN:
+            raise RecipeError(f"face_margin is {self.face_margin}: it takes 1 to {LARGEST_MARGIN:g}")
+        if self.rows_per_shard < 1 or self.cap < 0:
+            raise RecipeError("rows_per_shard must be at least 1, and cap positive or 0")
 
     def cap_of(self, choice: Choice) -> int:
         return choice.cap or self.cap
@@ -181,7 +188,8 @@ def build_recipe(values: Mapping[str, Any]) -> BuildRecipe:
 
 
 def _checked(kind: type, values: Mapping[str, Any], where: str) -> dict[str, Any]:
-    """The values, if all are known fields of their types; YAML's integers may stand for floats."""
+    """The values, if all are known fields of their types; YAML's integers may stand for floats. `sources` is checked
+    entry by entry elsewhere."""
     hints = typing.get_type_hints(kind)
     checked = {}
     for key, value in values.items():
@@ -189,10 +197,14 @@ def _checked(kind: type, values: Mapping[str, Any], where: str) -> dict[str, Any
             raise _unknown(f"key in {where}", key, hints)
         wanted = typing.get_args(hints[key]) if hints[key] == dict[str, Any] | str else (hints[key],)
         kinds = tuple(typing.get_origin(kind) or kind for kind in wanted)
-        if kinds == (float,) and type(value) is int:
-            value = float(value)
+        value = as_float(value) if kinds == (float,) else value
         if type(value) not in kinds:
             raise RecipeError(f"{key} in {where} is {value!r}: it takes {' or '.join(k.__name__ for k in kinds)}")
+        if kinds == (list,) and key != "sources":
+            (item,) = typing.get_args(hints[key])
+            value = [as_float(entry) if item is float else entry for entry in value]
+            if any(type(entry) is not item for entry in value):
+                raise RecipeError(f"{key} in {where} is {value!r}: it takes a list of {item.__name__}")
         checked[key] = value
     return checked
 

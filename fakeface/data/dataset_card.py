@@ -100,4 +100,9 @@ def _reconstructions(autoencoder: dict[str, str] | None) -> list[str]:
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(f"| {' | '.join(cell.replace('|', '/') for cell in line)} |" for line in lines)
+    return "\n".join(f"| {' | '.join(map(_cell, line))} |" for line in lines)
+
+
+def _cell(text: str) -> str:
+    """Names may come from a stranger's table: they end neither a cell nor a line."""
+    return " ".join(text.split()).replace("|", "/")

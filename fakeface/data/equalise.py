@@ -37,6 +37,12 @@ class History:
     subsampling: str = "4:2:0"
 
     def __post_init__(self) -> None:
+        wanted = {"size": int, "square": bool, "codec": str, "subsampling": str}
+        for name, kind in wanted.items():
+            if type(value := getattr(self, name)) is not kind:
+                raise ValueError(f"{name} is {value!r}: it takes a value of type {kind.__name__}")
+        if not isinstance(self.quality, tuple | list) or [type(value) for value in self.quality] != [int, int]:
+            raise ValueError(f"quality is {self.quality!r}: it takes two whole numbers, lowest and highest")
         if self.codec not in CODECS:
             raise ValueError(f"codec is {self.codec!r}: it takes {', '.join(CODECS)}")
         if self.subsampling not in SUBSAMPLINGS:

@@ -4,12 +4,18 @@ Only headers are walked, within the file's length; no picture is opened here (se
 """
 
 import struct
+from collections.abc import Iterator
+from itertools import islice
 
 import numpy as np
 
 FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "GIF", "BMP", "TIFF")
 _START_OF_FRAME = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 _NO_PAYLOAD = {0x01, *range(0xD0, 0xD9)}
+
+# Segments or chunks of a file that are looked at. The largest picture that is read has some 8,000, if libpng wrote it;
+# a hostile file of that size can hold sixteen million.
+_MOST_PARTS = 50_000
 
 # The luminance table of ITU-T T.81, annex K, which encoders scale by their quality, sums to this.
 _STANDARD_LUMA_SUM = 3688
@@ -43,7 +49,7 @@ def jpeg_facts(data: bytes) -> dict[str, float]:
     facts: dict[str, float] = {name: -1.0 for name in names.split()}
     if file_format(data) != "JPEG":
         return facts
-    for marker, payload in _segments(data):
+    for marker, payload in islice(_segments(data), _MOST_PARTS):
         if marker == 0xDB:
             for number, table in _tables(payload):
                 facts["chroma_table" if number else "luma_table"] = float(table.sum())
@@ -66,24 +72,33 @@ def quality(luma_sum: int) -> float:
 def metadata_facts(data: bytes) -> dict[str, float]:
     """Bytes of EXIF, XMP, colour profile, comments and whatever else stands beside the picture, in JPEG, PNG, WebP."""
     facts: dict[str, float] = {kind: 0.0 for kind in ("exif", "xmp", "profile", "comment", "other")}
-    for kind, length in _metadata(data):
-        facts[kind] += length
+    for kind, length in islice(_metadata(data), _MOST_PARTS):
+        if kind:
+            facts[kind] += length
     return facts
 
 
-def _metadata(data: bytes) -> list[tuple[str, int]]:
+def _metadata(data: bytes) -> Iterator[tuple[str | None, int]]:
+    """Kind and length of each part of a file, one at a time; None for what is no metadata."""
     found = file_format(data)
     if found == "JPEG":
-        return [(kind, len(payload)) for marker, payload in _segments(data) if (kind := _jpeg_kind(marker, payload))]
+        return ((_jpeg_kind(marker, payload), len(payload)) for marker, payload in _segments(data))
     if found == "PNG":
-        kinds = {b"eXIf": "exif", b"iCCP": "profile", b"tEXt": "comment", b"zTXt": "comment", b"pHYs": "other"}
-        chunks = [("xmp" if name == b"iTXt" else kinds.get(name), length) for name, length in _png_chunks(data)]
-    elif found == "WEBP":
-        kinds = {b"EXIF": "exif", b"XMP ": "xmp", b"ICCP": "profile"}
-        chunks = [(kinds.get(name), length) for name, length in _webp_chunks(data)]
-    else:
-        return []
-    return [(kind, length) for kind, length in chunks if kind]
+        return ((_PNG_KINDS.get(name), length) for name, length in _png_chunks(data))
+    if found == "WEBP":
+        return ((_WEBP_KINDS.get(name), length) for name, length in _webp_chunks(data))
+    return iter(())
+
+
+_PNG_KINDS = {
+    b"eXIf": "exif",
+    b"iTXt": "xmp",
+    b"iCCP": "profile",
+    b"tEXt": "comment",
+    b"zTXt": "comment",
+    b"pHYs": "other",
+}
+_WEBP_KINDS = {b"EXIF": "exif", b"XMP ": "xmp", b"ICCP": "profile"}
 
 
 def _jpeg_kind(marker: int, payload: bytes) -> str | None:
@@ -97,9 +112,9 @@ def _jpeg_kind(marker: int, payload: bytes) -> str | None:
     return "other" if 0xE0 <= marker <= 0xEF and not (marker == 0xE0 and len(payload) == 14) else None
 
 
-def _segments(data: bytes) -> list[tuple[int, bytes]]:
+def _segments(data: bytes) -> Iterator[tuple[int, bytes]]:
     """Markers and payloads of a JPEG up to its first scan; what is cut off or no marker ends the walk."""
-    found, at = [], 2
+    at = 2
     while at + 4 <= len(data) and data[at] == 0xFF:
         marker = data[at + 1]
         if marker == 0xFF or marker in _NO_PAYLOAD:
@@ -108,9 +123,8 @@ def _segments(data: bytes) -> list[tuple[int, bytes]]:
         length = int.from_bytes(data[at + 2 : at + 4], "big")
         if marker == 0xDA or length < 2:
             break
-        found.append((marker, data[at + 4 : at + 2 + length]))
+        yield marker, data[at + 4 : at + 2 + length]
         at += 2 + length
-    return found
 
 
 def _tables(payload: bytes) -> list[tuple[int, np.ndarray]]:
@@ -126,19 +140,17 @@ def _tables(payload: bytes) -> list[tuple[int, np.ndarray]]:
     return found
 
 
-def _png_chunks(data: bytes) -> list[tuple[bytes, int]]:
-    found, at = [], 8
+def _png_chunks(data: bytes) -> Iterator[tuple[bytes, int]]:
+    at = 8
     while at + 8 <= len(data):
         length, name = struct.unpack_from(">I4s", data, at)
-        found.append((name, min(length, len(data) - at)))
+        yield name, min(length, len(data) - at)
         at += 12 + length
-    return found
 
 
-def _webp_chunks(data: bytes) -> list[tuple[bytes, int]]:
-    found, at = [], 12
+def _webp_chunks(data: bytes) -> Iterator[tuple[bytes, int]]:
+    at = 12
     while at + 8 <= len(data):
         name, length = struct.unpack_from("<4sI", data, at)
-        found.append((name, min(length, len(data) - at)))
+        yield name, min(length, len(data) - at)
         at += 8 + length + length % 2
-    return found

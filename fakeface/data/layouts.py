@@ -31,7 +31,11 @@ class LayoutError(ValueError):
 
 
 class Reference(NamedTuple):
-    """Where one picture is. `at` and `size` are what its container needs to find it; the rest is what tables tell."""
+    """Where one picture is.
+
+    `at` and `size` are what its container needs to find it, and what tells that another has taken its place. `label`,
+    `generator` and `source` are what tables tell.
+    """
 
     container: str  # path of the archive or table below the root, with `/`; empty for a file of its own
     member: str  # its name in there
@@ -105,7 +109,7 @@ def walk(root: Path, problems: list[str]) -> Iterator[Reference]:
             elif path.suffix.lower() in PICTURE_SUFFIXES:
                 yield Reference("", path.relative_to(root).as_posix(), size=_size(path))
             elif path.suffix[1:].isdigit() and Path(path.stem).suffix.lower() == ".zip":
-                if path.suffix.endswith("1"):
+                if path.suffix[1:].lstrip("0") == "1":  # one line for all parts
                     problems.append(f"{path}: a part of an archive; join the parts: cat {path.stem}.* > {path.stem}")
             elif container_class(path):
                 yield from _inside(path, root, problems)

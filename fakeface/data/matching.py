@@ -9,6 +9,7 @@ whatever these measures do not see.
 
 import json
 import math
+import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -30,6 +31,9 @@ from .measures import bytes_per_pixel, centre_square, colour, greyness, light, s
 # Groups are found within random blocks of this many pictures of a label, so that time grows linearly with the data;
 # a thousand candidates are enough to find one that is alike in ten measures.
 BLOCK = 1024
+# Pictures in a group, which are in memory together and come down to the worst of them. Where one label is rarer than
+# that, what is left of the other has no counterpart.
+LARGEST_GROUP = 64
 # Mean distance between RGB channels, in grey levels, under which a picture counts as grey: JPEG leaves about 1.
 GREY = 3.0
 # Edges of the bands of spatial frequency, as shares of Nyquist, in which detail is brought together. Below are light
@@ -50,7 +54,8 @@ class Matched:
         dataset: the columns of the old one, with `image` replaced, plus `pair` (the group's number: keep its members
             on one side of a split) and `history` (JSON: what was done to the picture).
         refused: messages of the pictures that could not be read.
-        left_out: numbers of the rows without a counterpart, because their split has pictures of one label only.
+        left_out: numbers of the rows without a counterpart, because their split has pictures of one label only, or
+            more than 63 of theirs to one of the other.
     """
 
     dataset: Dataset
@@ -137,7 +142,7 @@ def match(measures: np.ndarray, labels: np.ndarray, splits: Sequence[Any] | np.n
         seed: of the random blocks.
 
     Returns:
-        The row numbers of each group. Rows of a split that has one label only are in none.
+        The row numbers of each group, at most `LARGEST_GROUP`. Rows of a split that has one label only are in none.
     """
     rng = np.random.default_rng(seed)
     spread = measures.std(axis=0) if len(measures) else measures
@@ -158,12 +163,12 @@ def match(measures: np.ndarray, labels: np.ndarray, splits: Sequence[Any] | np.n
 
 
 def _match_block(scaled: np.ndarray, few: np.ndarray, many: np.ndarray) -> list[list[int]]:
-    """Each of `few` gets its best of `many`; what is left of these is spread evenly over the groups."""
+    """Each of `few` gets its best of `many`; the rest of these is spread evenly, as far as groups have room."""
     groups = [[int(row)] for row in few]
     _, chosen = linear_sum_assignment(cdist(scaled[few], scaled[many]))
     for group, column in zip(groups, chosen, strict=True):
         group.append(int(many[column]))
-    left = np.delete(many, chosen)
+    left = np.delete(many, chosen)[: (LARGEST_GROUP - 2) * len(few)]  # in random order
     if len(left):
         places = np.tile(np.arange(len(few)), math.ceil(len(left) / len(few)))
         which, place = linear_sum_assignment(cdist(scaled[left], scaled[few[places]]))
@@ -332,18 +337,22 @@ def _picture(array: np.ndarray) -> PILImage.Image:
 
 
 def refuse_used(folder: Path) -> None:
-    """Raise DataError if a folder holds parquet files already: two datasets in one would be opened as one."""
-    if folder.exists() and any(folder.rglob("*.parquet")):
+    """Raise DataError unless a folder is new or empty: two datasets in one would be opened as one."""
+    if any(folder.rglob("*.parquet")):
         raise DataError(f"{folder}: holds a dataset already; name another folder")
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise DataError(f"{folder}: is no empty folder; name another one")
 
 
 def write_matched(matched: Matched, folder: Path, history: History, seed: int) -> None:
-    """Write a matched dataset as parquet shards, and `history.json` with what was done.
+    """Write a matched dataset as parquet shards, and `history.json` with what was done; whole, or not at all.
 
     Raises:
-        DataError: the folder holds parquet files already, or cannot be written.
+        DataError: the folder holds something already, or cannot be written.
     """
     refuse_used(folder)
+    folder = folder.resolve()
+    fresh = folder.with_name(f".{folder.name}.writing")
     shards = max(1, math.ceil(len(matched.dataset) / SHARD))
     record = {
         "history": asdict(history),
@@ -353,10 +362,13 @@ def write_matched(matched: Matched, folder: Path, history: History, seed: int) -
         "left_out": matched.left_out,
     }
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(fresh, ignore_errors=True)  # of a run that was killed
+        fresh.mkdir(parents=True)
         for i in range(shards):
             shard = matched.dataset.shard(shards, i, contiguous=True)
-            shard.to_parquet(folder / f"matched-{i:05}-of-{shards:05}.parquet")
-        (folder / "history.json").write_text(json.dumps(record, indent=2) + "\n")
+            shard.to_parquet(fresh / f"matched-{i:05}-of-{shards:05}.parquet")
+        (fresh / "history.json").write_text(json.dumps(record, indent=2) + "\n")
+        fresh.replace(folder)  # which may be there, and empty
     except OSError as error:
-        raise DataError(f"{folder}: cannot be written ({error.strerror}); name another folder") from error
+        shutil.rmtree(fresh, ignore_errors=True)  # a full disk gets its room back
+        raise DataError(f"{folder}: cannot be written ({error.strerror or error}); name another folder") from error

@@ -1,4 +1,4 @@
-"""Which pictures go into a dataset, decided before any is decoded: a parquet file of references, a row group a unit.
+"""Which pictures go into a dataset, decided before any is decoded: an Arrow file of references, a record batch a unit.
 
 Memory does not grow with the number of pictures, but for one number each while a cap is applied.
 """
@@ -61,7 +61,7 @@ class Plan:
     """What was decided.
 
     Attributes:
-        file: the parquet file of references.
+        file: the Arrow file of references; a worker finds its unit there without reading what describes the others.
         sizes: pictures in each unit.
         tasks: units that one worker takes one after the other; together all units in order.
         found: what is there of each source, as `inspect` tells.
@@ -92,7 +92,7 @@ class Picture(NamedTuple):
 
 
 def make_plan(recipe: BuildRecipe, root: Path, work: Path) -> Plan:
-    """List all sources, check that they are complete, apply caps and balance, and write `plan.parquet`.
+    """List all sources, check that they are complete, apply caps and balance, and write `plan.arrow`.
 
     Args:
         recipe: the recipe.
@@ -103,7 +103,7 @@ def make_plan(recipe: BuildRecipe, root: Path, work: Path) -> Plan:
         PlanError: a source is missing, incomplete or unreadable, and the recipe does not call it `partial`.
     """
     work.mkdir(parents=True, exist_ok=True)
-    plan = Plan(work / "plan.parquet")
+    plan = Plan(work / "plan.arrow")
     problems: list[str] = []
     files = [work / f"candidates-{i}.parquet" for i in range(len(recipe.sources))]
     for choice, file in zip(recipe.sources, files, strict=True):
@@ -211,9 +211,10 @@ def _write_plan(recipe: BuildRecipe, plan: Plan, files: list[Path], thresholds: 
     digest = hashlib.sha256()
     fresh = plan.file.with_suffix(".writing")
     previous = ""
-    with pq.ParquetWriter(fresh, _PLAN, compression="zstd") as writer:
+    options = pa.ipc.IpcWriteOptions(compression="zstd")
+    with pa.OSFile(str(fresh), "wb") as sink, pa.ipc.new_file(sink, _PLAN, options=options) as writer:
         for number, (rows, held) in enumerate(_units(_chosen(recipe, plan, files, thresholds))):
-            writer.write_table(pa.Table.from_pylist(rows, _PLAN))
+            writer.write_batch(pa.RecordBatch.from_pylist(rows, _PLAN))
             if held and held == previous:
                 plan.tasks[-1].append(number)
             else:
@@ -258,7 +259,8 @@ def _chosen(
 
 def read_unit(file: Path, unit: int) -> list[Picture]:
     """The pictures of one unit of a plan."""
-    rows = pq.ParquetFile(file).read_row_group(unit).to_pylist()
+    with pa.memory_map(str(file)) as stored:
+        rows = pa.ipc.open_file(stored).get_batch(unit).to_pylist()
     return [
         Picture(
             row["choice"],

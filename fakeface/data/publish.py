@@ -50,8 +50,10 @@ def push_dataset(folder: Path, repo: str, *, private: bool = True) -> str:
 def fetch_dataset(repo: str, revision: str, folder: Path) -> None:
     """Download the files of a dataset of the Hub into a folder; nothing of it is run.
 
+    What an earlier download of another revision left there, and this revision lacks, is removed.
+
     Raises:
-        HubError: no network, no such dataset or revision, or the folder holds files that are not of it.
+        HubError: no network, no such dataset or revision, or the folder holds files that never were of it.
     """
     if folder.is_dir() and any(folder.iterdir()) and os.environ.get("HF_HUB_OFFLINE", "0") not in ("", "0"):
         return  # what is there is taken as it is
@@ -65,11 +67,21 @@ def fetch_dataset(repo: str, revision: str, folder: Path) -> None:
         api.snapshot_download(
             repo, repo_type="dataset", revision=told.sha, local_dir=folder, ignore_patterns=_NOT_FETCHED
         )
+    _remove_downloads_of_other_commits(folder, str(told.sha))
     names = {sibling.rfilename for sibling in told.siblings or []}
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
         if path.is_file() and not name.startswith(".") and name not in names:
-            raise HubError(f"{path}: is not in {repo} at {told.sha}, perhaps of another revision; remove it")
+            raise HubError(f"{path}: is not in {repo} at {told.sha}; remove it, or name another folder")
+
+
+def _remove_downloads_of_other_commits(folder: Path, commit: str) -> None:
+    """Remove what was downloaded at another commit; files that were put there by hand stay."""
+    records = folder / ".cache" / "huggingface" / "download"  # of the client: the first line is the file's commit
+    for record in sorted(records.rglob("*.metadata")):
+        if record.read_text(encoding="utf-8").partition("\n")[0] != commit:
+            (folder / record.relative_to(records).with_suffix("")).unlink(missing_ok=True)
+            record.unlink()
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from .layouts import LayoutError, Reference, limited
 _HEADER, _FOOTER = 12, 4
 # The largest record: 3 x 4096 x 4096 bytes and a little around them.
 _MAX_RECORD = 64 * 2**20
+# A record is a stranger's: of its features, and of the values of each, no more than these are held.
+_MOST_FEATURES, _MOST_VALUES = 1000, 16
 _SIZED_KEY = re.compile(rb"(\d+)-\d+")
 
 
@@ -56,7 +59,7 @@ class TFRecord:
                 encoded = features["image/encoded"][0]
                 if isinstance(encoded, int):
                     raise TypeError("image/encoded holds a number")
-                return bytes(encoded)
+                return limited(bytes(encoded), reference.path, limits)
             channels, height, width = features["shape"]
             if channels not in (1, 3):
                 raise ValueError(f"{channels} channels")
@@ -80,25 +83,26 @@ def _features(record: bytes) -> dict[str, list[Any]]:
     for _, features in _fields(record):
         for _, entry in _fields(features):
             parts = dict(_fields(entry))  # 1: name, 2: feature
+            name = str(parts[1], "utf-8")
             for kind, values in _fields(parts[2]):  # 1: list of bytes, 3: list of integers
                 if kind == 1:
-                    found[bytes(parts[1]).decode()] = [value for _, value in _fields(values)]
+                    found[name] = [value for _, value in islice(_fields(values), _MOST_VALUES)]
                 elif kind == 3:
-                    found[bytes(parts[1]).decode()] = _integers(values)
+                    found[name] = list(islice(_integers(values), _MOST_VALUES))
+            if len(found) > _MOST_FEATURES:
+                raise ValueError(f"more than {_MOST_FEATURES} features")
     return found
 
 
-def _integers(values: memoryview) -> list[int]:
-    numbers: list[int] = []
+def _integers(values: memoryview) -> Iterator[int]:
     for _, value in _fields(values):
         if isinstance(value, int):
-            numbers.append(value)
+            yield value
             continue
         at = 0
         while at < len(value):  # packed
             number, at = _varint(value, at)
-            numbers.append(number)
-    return numbers
+            yield number
 
 
 def _fields(message: Any) -> Iterator[tuple[int, Any]]:

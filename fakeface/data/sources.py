@@ -112,18 +112,15 @@ class Found:
 
 def references(source: Source, root: Path, problems: list[str]) -> Iterator[Reference]:
     """All pictures under the source's folder; where the source has a list that is there, those on the list."""
-    if source.listing is None:
-        for reference in walk(root, problems):
-            if any("\ud800" <= letter <= "\udfff" for letter in reference.path):
-                problems.append(f"{root}: {reference.path!a} is a name that is not UTF-8; rename it")
-            else:
-                yield reference
-        return
+    found = source.listing.references(root, problems) if source.listing else walk(root, problems)
     listed = False
-    for reference in source.listing.references(root, problems):
+    for reference in found:
         listed = True
-        yield reference
-    if not listed:
+        if any("\ud800" <= letter <= "\udfff" for letter in reference.path):
+            problems.append(f"{root}: {reference.path!a} is a name that is not UTF-8; rename it")
+        else:
+            yield reference
+    if source.listing and not listed:
         problems.append(f"{root}: no {source.listing.file}, which says what the pictures are; download it too")
 
 
@@ -168,7 +165,7 @@ def settle(source: Source, root: Path, counts: list[Counter[int]], total: int, f
             gap = rule.count - there
             cure = f"{gap:,} are missing; finish the download" if gap > 0 else f"{-gap:,} too many; is it another set?"
             found.problems.append(f"{root}: {there:,} of {rule.count:,} {rule.name or 'pictures'}; {cure}")
-    present = {path.name for path in root.rglob("*") if path.name in source.archives}
+    present = {name for name in source.archives if any(root.rglob(name))}
     if present:
         found.problems += [
             f"{root}: the archive {name} is missing; download it too" for name in source.archives if name not in present

@@ -72,7 +72,7 @@ def write_tfrecord(file: Path, records: Iterable[Mapping[str, bytes | list[int]]
     file.parent.mkdir(parents=True, exist_ok=True)
     with open(file, "wb") as stream:
         for record in records:
-            data = _field(1, b"".join(_field(1, _feature(name, value)) for name, value in record.items()))
+            data = field(1, b"".join(field(1, _feature(name, value)) for name, value in record.items()))
             stream.write(struct.pack("<Q", len(data)) + bytes(4) + data + bytes(4))
     return file
 
@@ -84,14 +84,16 @@ def nvidia_record(seed: int, side: int = 32) -> dict[str, bytes | list[int]]:
 
 
 def _feature(name: str, value: bytes | list[int]) -> bytes:
+    return field(1, name.encode()) + field(2, _values(value))
+
+
+def _values(value: bytes | list[int]) -> bytes:
     if isinstance(value, bytes):
-        kind = _field(1, _field(1, value))
-    else:
-        kind = _field(3, _field(1, b"".join(map(_varint, value))))
-    return _field(1, name.encode()) + _field(2, kind)
+        return field(1, field(1, value))
+    return field(3, field(1, b"".join(map(_varint, value))))
 
 
-def _field(number: int, data: bytes) -> bytes:
+def field(number: int, data: bytes) -> bytes:
     return _varint(number << 3 | 2) + _varint(len(data)) + data
 
 

@@ -2,6 +2,7 @@
 
 import io
 import tarfile
+import zipfile
 from contextlib import closing
 
 import pytest
@@ -76,12 +77,41 @@ def test_a_member_that_unpacks_to_too_much_is_refused(tmp_path):
 def test_names_in_a_zip(tmp_path):
     archive = Zip(write_zip(tmp_path / "x.zip", {"d/list.csv": b"a,b\n", "d/a.jpg": encoded(1)}))
     assert archive.names("list.csv") == ["d/list.csv"]
-    assert archive.has("d/a.jpg")
-    assert not archive.has("a.jpg")
+    found = archive.find("x.zip", "d/a.jpg")
+    assert found is not None
+    assert (found.path, found.size) == ("x.zip/d/a.jpg", len(encoded(1)))
+    assert archive.find("x.zip", "a.jpg") is None
     with io.TextIOWrapper(archive.open("d/list.csv")) as text:
         assert text.read() == "a,b\n"
 
 
 def test_names_that_would_leave_a_folder_are_no_pictures():
-    names = ["a.jpg", "/etc/a.jpg", "..\\a.jpg", "a.txt"]
-    assert [is_picture(name) for name in names] == [True, False, False, False]
+    names = ["a.jpg", "/etc/a.jpg", "..\\a.jpg", "a.txt", "a" * 4093 + ".jpg"]
+    assert [is_picture(name) for name in names] == [True, False, False, False, False]
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_what_zipfile_unpacks_without_a_limit_is_refused(tmp_path, method):
+    with zipfile.ZipFile(tmp_path / "x.zip", "w", method) as archive:
+        archive.writestr("a.jpg", bytes(10_000))
+    with closing(Zip(tmp_path / "x.zip")) as archive:
+        (reference,) = archive.references("x.zip")
+        with pytest.raises(PictureError, match=r"a\.jpg is packed by a method other than deflate; unpack the archive"):
+            archive.read(reference, Limits())
+
+
+def test_a_picture_in_anothers_place_is_another_reference(tmp_path):
+    found = []
+    for seed in (1, 2):
+        with closing(Zip(write_zip(tmp_path / "x.zip", {"a.bmp": encoded(seed, "BMP")}))) as archive:
+            found += archive.references("x.zip")
+    assert found[0].size == found[1].size
+    assert found[0] != found[1]
+
+
+def test_a_header_that_would_fill_the_memory_is_refused(tmp_path):
+    file = write_tar(tmp_path / "x.tgz", {"a.jpg": encoded(1)})
+    with tarfile.open(file, "w:gz", format=tarfile.PAX_FORMAT, pax_headers={"comment": "x" * 2_000_000}) as archive:
+        archive.addfile(tarfile.TarInfo("a.jpg"))
+    with closing(Tar(file)) as tar, pytest.raises(LayoutError, match=r"is broken \(a header of 2,000,\d+ bytes\)"):
+        list(tar.references("x"))

@@ -61,6 +61,10 @@ def test_equal_draws_give_equal_bytes_and_quality_is_drawn_from_its_range():
         ({"codec": "GIF"}, "codec is 'GIF': it takes JPEG, WEBP, AVIF"),
         ({"subsampling": "4:1:1"}, "subsampling is '4:1:1': it takes"),
         ({"size": 8}, "size is 8: it takes 16 to 8192 pixels"),
+        ({"size": 280.5}, r"size is 280\.5: it takes a value of type int"),
+        ({"square": "no"}, "square is 'no': it takes a value of type bool"),
+        ({"quality": 88}, "quality is 88: it takes two whole numbers, lowest and highest"),
+        ({"quality": (88, [90])}, r"quality is \(88, \[90\]\): it takes two whole numbers"),
         ({"quality": (90, 80)}, r"quality is \[90, 80\]: it takes a lowest and a highest"),
     ],
 )

@@ -1,6 +1,8 @@
 """What files tell of themselves, on files that Pillow wrote with known settings."""
 
 import io
+import struct
+import tracemalloc
 
 import pytest
 from PIL import Image
@@ -65,3 +67,26 @@ def test_cut_and_odd_files_end_the_walk(format_):
         jpeg_facts(cut)
     endless = data[:12] + bytes(4000)
     assert metadata_facts(endless)["exif"] == 0
+
+
+HOSTILE = {
+    "JPEG": b"\xff\xd8" + b"\xff\xe0\x00\x02" * 400_000,
+    "PNG": b"\x89PNG\r\n\x1a\n" + struct.pack(">I4sI", 0, b"tEXt", 0) * 400_000,
+    "WEBP": b"RIFF\0\0\0\0WEBP" + struct.pack("<4sI", b"EXIF", 0) * 400_000,
+}
+
+
+@pytest.mark.parametrize("format_", HOSTILE)
+def test_a_file_of_nothing_but_chunks_takes_no_memory(format_):
+    """The chunks were once listed, which took many times the size of the file."""
+    tracemalloc.start()
+    metadata_facts(HOSTILE[format_])
+    jpeg_facts(HOSTILE[format_])
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 100_000
+
+
+def test_after_so_many_chunks_the_walk_ends():
+    data = b"RIFF\0\0\0\0WEBP" + struct.pack("<4sI", b"VP8 ", 0) * 49_999 + struct.pack("<4sI2x", b"EXIF", 2) * 2
+    assert metadata_facts(data)["exif"] == 2

@@ -48,7 +48,7 @@ def test_a_half_downloaded_file_is_named(tmp_path, name):
 
 
 def test_parts_of_an_archive_are_to_be_joined(tmp_path):
-    for part in ("faces.zip.001", "faces.zip.002"):
+    for part in ("faces.zip.001", "faces.zip.002", "faces.zip.011"):
         (tmp_path / part).write_bytes(b"part")
     problem = f"{tmp_path}/faces.zip.001: a part of an archive; join the parts: cat faces.zip.* > faces.zip"
     assert listed(tmp_path) == ([], [problem])

@@ -1,12 +1,15 @@
 """Matching: pairs are alike, and what is done brings them together."""
 
+import errno
 import json
 
 import numpy as np
 import pytest
+from datasets import Dataset
 from PIL import Image, ImageEnhance, ImageFilter
 from planted import noise, planted
 
+from fakeface.data import matching
 from fakeface.data.equalise import History
 from fakeface.data.file_facts import jpeg_facts
 from fakeface.data.loading import DataError, open_dataset
@@ -29,6 +32,14 @@ def test_all_pictures_of_the_commoner_label_are_spread_over_the_groups():
     assert sum(len(group) for group in groups) == 14
     assert max(len(group) for group in groups) == 4
     assert all(labels[group].sum() == 1 for group in groups)
+
+
+def test_groups_stay_small_where_a_label_is_rare():
+    """One photograph among ever so many generated pictures once made a group of all, held in memory at once."""
+    labels = np.array([1, 1] + [0] * 300)
+    groups = match(np.arange(302.0)[:, None], labels, [""] * 302, seed=0)
+    assert [len(group) for group in groups] == [64, 64]
+    assert len({row for group in groups for row in group}) == 128
 
 
 def test_no_group_spans_two_splits_and_a_split_of_one_label_has_none():
@@ -129,6 +140,46 @@ def test_it_is_written_once_and_opens_again(matched, tmp_path):
     assert (record["pictures"], record["history"]["quality"]) == (23, [80, 90])
     with pytest.raises(DataError, match="holds a dataset already"):
         write_matched(matched, tmp_path / "out", History(), 1)
+
+
+def test_a_kill_in_the_middle_leaves_no_half_dataset(matched, tmp_path, monkeypatch):
+    monkeypatch.setattr(matching, "SHARD", 10)
+    to_parquet, written = Dataset.to_parquet, []
+
+    def killed(self, path):
+        if len(written) == 1:
+            raise KeyboardInterrupt  # no `except` of ours sees it, as with a kill
+        written.append(to_parquet(self, path))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Dataset, "to_parquet", killed)
+        with pytest.raises(KeyboardInterrupt):
+            write_matched(matched, tmp_path / "out", History(), 1)
+    assert not (tmp_path / "out").exists()
+    (tmp_path / "out").mkdir()  # an empty folder will do
+    write_matched(matched, tmp_path / "out", History(), 1)
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+    shards = [f"matched-0000{i}-of-00003.parquet" for i in range(3)]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["history.json", *shards]
+
+
+def test_a_disk_that_fails_is_told_and_gets_its_room_back(matched, tmp_path, monkeypatch):
+    def fail(self, path):
+        path.write_bytes(b"half")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Dataset, "to_parquet", fail)
+    with pytest.raises(DataError, match=r"out: cannot be written \(No space left on device\); name another folder"):
+        write_matched(matched, tmp_path / "out", History(), 1)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_of_something_else_is_left_alone(matched, tmp_path):
+    (tmp_path / "notes.txt").write_text("mine")
+    for folder in (tmp_path, tmp_path / "notes.txt"):
+        with pytest.raises(DataError, match="is no empty folder; name another one"):
+            write_matched(matched, folder, History(), 1)
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
 
 
 def test_one_label_alone_cannot_be_matched():

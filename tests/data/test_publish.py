@@ -95,10 +95,15 @@ def test_a_new_revision_does_not_mix_with_the_files_of_an_old_one(hub, tmp_path)
     first = hub.add("datasets/nobody/faces", {"real/a.jpg": encoded(1), "real/b.jpg": encoded(2), "load.py": b"1/0"})
     repository = hub.repositories["datasets/nobody/faces"]
     second = repository.commit({"real/a.jpg": repository.files["real/a.jpg"]}, "without b")
-    old, new = (("fetch", "nobody/faces", revision, str(tmp_path / "a")) for revision in (first, "main"))
-    stray = f"{tmp_path}/a/real/b.jpg: is not in nobody/faces at {second}, perhaps of another revision; remove it"
-    assert calls(hub, tmp_path, old, old, new) == [None, None, f"HubError: {stray}"]
-    assert [path.name for path in sorted((tmp_path / "a/real").iterdir())] == ["a.jpg", "b.jpg"]
+    folder = tmp_path / "a"
+    old, new = (("fetch", "nobody/faces", revision, str(folder)) for revision in (first, "main"))
+    assert calls(hub, tmp_path, old, old) == [None, None]
+    assert [path.name for path in sorted((folder / "real").iterdir())] == ["a.jpg", "b.jpg"]
+    assert calls(hub, tmp_path, new, new) == [None, None]
+    assert [path.name for path in (folder / "real").iterdir()] == ["a.jpg"]
+    (folder / "real/mine.jpg").write_bytes(encoded(3))
+    stray = f"{folder}/real/mine.jpg: is not in nobody/faces at {second}; remove it, or name another folder"
+    assert calls(hub, tmp_path, new) == [f"HubError: {stray}"]
     assert not (tmp_path / "a/load.py").exists()
 
 

@@ -1,10 +1,12 @@
 """TFRecord files and LMDB folders."""
 
 import os
+import tracemalloc
+from contextlib import closing
 
 import numpy as np
 import pytest
-from raw import encoded, nvidia_record, picture, write_lmdb, write_tfrecord
+from raw import encoded, field, nvidia_record, picture, write_lmdb, write_tfrecord
 
 from fakeface.data.layouts import LayoutError
 from fakeface.data.records import Lmdb, TFRecord
@@ -63,6 +65,46 @@ def test_noise_in_a_record_is_refused(tmp_path):
     (tmp_path / "x.tfrecord").write_bytes(len(data).to_bytes(8, "little") + bytes(4) + data + bytes(4))
     with pytest.raises(PictureError):
         read_all(TFRecord(tmp_path / "x.tfrecord"))
+
+
+def test_a_number_for_a_name_takes_no_memory(tmp_path):
+    """`bytes(number)` once made that many zeros: a record of some 20 bytes asked for a petabyte."""
+    entry = b"\x08" + b"\xff" * 7 + b"\x01" + b"\x12\x02\x0a\x00"  # name: 2**50 and more; feature: an empty list
+    features = b"\x0a" + bytes([len(entry)]) + entry
+    data = b"\x0a" + bytes([len(features)]) + features
+    (tmp_path / "x.tfrecord").write_bytes(len(data).to_bytes(8, "little") + bytes(4) + data + bytes(4))
+    with pytest.raises(PictureError) as error:
+        read_all(TFRecord(tmp_path / "x.tfrecord"))
+    assert error.value.reason == "broken"
+
+
+EMPTY_FILES = field(1, field(1, field(1, b"image/encoded") + field(2, field(1, b"\x0a\x00" * 300_000))))
+NUMBERS = field(1, field(1, field(1, b"shape") + field(2, field(3, field(1, b"\x07" * 300_000)))))
+
+
+@pytest.mark.parametrize(("data", "outcome"), [(EMPTY_FILES, b""), (NUMBERS, "broken")])
+def test_endless_values_take_no_memory(tmp_path, data, outcome):
+    file = tmp_path / "x.tfrecord"
+    file.write_bytes(len(data).to_bytes(8, "little") + bytes(4) + data + bytes(4))
+    with closing(TFRecord(file)) as container:
+        (reference,) = container.references("x")
+        tracemalloc.start()
+        try:
+            found = container.read(reference, Limits())
+        except PictureError as error:
+            found = error.reason
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+    assert found == outcome
+    assert peak < 1_500_000  # and the record is 300,000 or 600,000 bytes
+
+
+def test_a_file_in_a_record_has_the_limit_of_all_files(tmp_path):
+    container = TFRecord(write_tfrecord(tmp_path / "x.tfrecord", [{"image/encoded": bytes(1001)}]))
+    (reference,) = container.references("x")
+    with closing(container), pytest.raises(PictureError) as error:
+        container.read(reference, Limits(max_bytes=1000))
+    assert error.value.reason == "too-many-bytes"
 
 
 def test_an_lmdb_gives_its_pictures(tmp_path):

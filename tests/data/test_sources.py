@@ -1,6 +1,7 @@
 """Every source, from a small tree laid out as its publisher lays it out."""
 
 import dataclasses
+import os
 from collections import Counter
 from pathlib import Path
 
@@ -170,6 +171,19 @@ def test_a_missing_list_is_named(tmp_path):
     write_files(tmp_path, ["images/SFHQ_1.jpg"])
     words = "no SFHQ_T2I_dataset.csv, which says what the pictures are; download it too"
     assert inspect(SOURCES["sfhq-t2i"], tmp_path).problems[0] == f"{tmp_path}: {words}"
+
+
+def test_a_name_that_is_not_utf8_is_a_problem_alone(tmp_path):
+    """Such a name of a zip with a list in it once ended a build: no table can hold it."""
+    name = os.fsdecode(b"caf\xe9")
+    write_files(tmp_path / "walked", [f"real/{name}.jpg", "real/b.jpg"])
+    members = {"list.csv": b"path,label\na.jpg,real\n", "a.jpg": encoded(1)}
+    write_zip(tmp_path / "listed" / f"{name}.zip", members)
+    own = pictures_source("mine", None), pictures_source("mine", None, "", "list.csv")
+    for source, root, total in zip(own, ("walked", "listed"), (1, 0), strict=True):
+        found = inspect(source, tmp_path / root)
+        assert found.total == total
+        assert "is a name that is not UTF-8; rename it" in found.problems[0]
 
 
 def test_a_folder_of_something_else(tmp_path):
