@@ -16,7 +16,6 @@ from typing import Any, Literal, cast, overload
 
 import numpy as np
 import torch
-from PIL import Image
 
 from .configuration_fakeface import FakeFaceConfig
 from .devices import fastest_dtype, pick_device, pick_dtype

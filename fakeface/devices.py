@@ -1,10 +1,14 @@
 """Where to compute, and in which type."""
 
+import os
+
 import torch
 
 
 def pick_device(device: str | torch.device | None = None) -> torch.device:
     """The device asked for, or the best there is: CUDA, then Apple's MPS, then the CPU.
+
+    Of several GPUs each rank of an `accelerate launch` gets its own.
 
     Raises:
         ValueError: there is no such device here.
@@ -12,7 +16,8 @@ def pick_device(device: str | torch.device | None = None) -> torch.device:
     there = [("cuda", torch.cuda.is_available()), ("mps", torch.backends.mps.is_available()), ("cpu", True)]
     available = [kind for kind, is_there in there if is_there]
     if device is None:
-        return torch.device(available[0])
+        rank = os.environ.get("LOCAL_RANK") if available[0] == "cuda" else None
+        return torch.device(available[0]) if rank is None else torch.device("cuda", int(rank))
     refusal = f"no device {str(device)!r} here: use {' or '.join(available)}"
     try:
         chosen = torch.device(device)
