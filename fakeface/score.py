@@ -137,7 +137,7 @@ def _do_units(
     import torch
     from tqdm import tqdm
 
-    from .scoring.tables import part_file, result_row, write_part
+    from .scoring.outputs import part_file, result_row, write_part
     from .scoring.workers import Workers, chunks
 
     mine = range(ranks.rank, plan.units, ranks.size)

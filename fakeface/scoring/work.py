@@ -14,8 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
+from .outputs import WRITERS, merge, part_file
 from .plan import Plan
-from .tables import WRITERS, merge, part_file
 from .workers import WorkersError
 
 _UNCLAIMED = ("lock", ".list.writing", ".command.writing")  # what is there before the folder has a command
