@@ -6,8 +6,8 @@
 
 Writes benchmarks/score.csv. `ratio` is: of `score`, its pictures a second over those of the bare model on ready
 tensors at the same precision (listing, starting workers, decoding and writing included); `over_pipeline`, the same over
-those of transformers' pipeline on the same files; of memory, the peak over that of the first size. `auc` is of the same pictures
-at each precision: of little use as such, where the model was trained on them, but it must not fall with the precision.
+those of transformers' pipeline on the same files; of memory, the peak over that of the first size. `auc` is of the same
+pictures at each precision: it says little where the model was trained on them, but it must not fall with the precision.
 Run it on an idle machine, or the ratios say nothing.
 
 Nothing heavy is imported at the top: the workers of a run import this file.
