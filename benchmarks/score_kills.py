@@ -90,9 +90,7 @@ def main() -> int:
             if parts.exists():
                 done = len(list(parts.glob("unit-*.parquet")))
                 rows.append({"kill": len(rows) + 1, "seconds": round(moment, 2), "units": done})
-            elif (
-                out.exists()
-            ):  # it had ended, after all the kills before: one more to compare, and the next starts afresh
+            elif out.exists():  # it had ended, in spite of the kills before: compare, and start afresh
                 same &= tables(out) == whole
                 for path in (out, out.with_name("killed.rejects.parquet")):
                     path.unlink()

@@ -55,7 +55,8 @@ class Scored:
     def summary(self) -> str:
         """One or two lines for the terminal."""
         verdicts = sorted(what for what in self.counts if not what.startswith("rejected"))
-        lines = [f"{self.read:,} pictures: " + ", ".join(f"{self.counts[what]:,} {what}" for what in verdicts)]
+        told = ", ".join(f"{self.counts[what]:,} {what}" for what in verdicts)
+        lines = [f"{self.read:,} pictures: {told}" if self.read else "no picture could be read"]
         if rejected := self.counts.total() - self.read:
             reasons = sorted(self.counts.keys() - verdicts)
             told = ", ".join(f"{self.counts[what]:,} {what.removeprefix('rejected: ')}" for what in reasons)

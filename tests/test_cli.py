@@ -256,9 +256,8 @@ def test_demo_without_a_checkout_says_how_to_get_one(tmp_path: Path, monkeypatch
 
 def test_score_writes_a_row_for_each_picture_and_predict_agrees():
     Path("text.jpg").write_text("I am no picture.")
-    result = invoke(
-        "score", "text.jpg", "a.png", "--out", "r.jsonl", "--dtype", "float32", "--crops", "2", "--workers", "1"
-    )
+    options = ("--out", "r.jsonl", "--dtype", "float32", "--crops", "2", "--workers", "1")
+    result = invoke("score", "text.jpg", "a.png", *options)
     assert result.exit_code == 0, result.stderr
     verdict = json.loads(invoke("predict", "--json", "a.png", "--crops", "2").stdout)
     first, second = map(json.loads, Path("r.jsonl").read_text().splitlines())
@@ -276,7 +275,7 @@ def test_score_writes_a_row_for_each_picture_and_predict_agrees():
         (["a.png", "--out", "r.txt"], 2, "r.txt: results are written as .parquet, .csv or .jsonl"),
         (["a.png", "--out", "no/r.csv"], 2, "no: no such folder; make it first"),
         (["a.png", "--out", "there.csv"], 2, "there.csv: is there already; name another file, or give --overwrite"),
-        (["none.jpg", "--out", "r.csv"], 1, "r.csv: 0 pictures: \n1 rejected, see r.rejects.csv: 1 missing\n"),
+        (["none.jpg", "--out", "r.csv"], 1, "r.csv: no picture could be read\n1 rejected, see r.rejects.csv: 1 missing\n"),
         (["hf://datasets/x", "--out", "r.csv"], 2, "it takes the form hf://datasets/OWNER/NAME"),
     ],
 )
