@@ -275,7 +275,7 @@ def test_score_writes_a_row_for_each_picture_and_predict_agrees():
         (["a.png", "--out", "r.txt"], 2, "r.txt: results are written as .parquet, .csv or .jsonl"),
         (["a.png", "--out", "no/r.csv"], 2, "no: no such folder; make it first"),
         (["a.png", "--out", "there.csv"], 2, "there.csv: is there already; name another file, or give --overwrite"),
-        (["none.jpg", "--out", "r.csv"], 1, "r.csv: no picture could be read\n1 rejected, see r.rejects.csv: 1 missing\n"),
+        (["none.jpg", "--out", "r.csv"], 1, "no picture could be read\n1 rejected, see r.rejects.csv: 1 missing"),
         (["hf://datasets/x", "--out", "r.csv"], 2, "it takes the form hf://datasets/OWNER/NAME"),
     ],
 )
