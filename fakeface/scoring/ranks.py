@@ -26,8 +26,11 @@ class Ranks:
         if self.size > 1:
             from accelerate import PartialState
 
-            # Ranks wait for the slowest one, and the first for all before it merges: that may take days.
-            PartialState(timeout=timedelta(days=365))
+            # They only talk, so that gloo on the CPU serves ranks on GPUs too. Ranks wait for the slowest one, and the
+            # first for all before it merges: that may take days.
+            together = PartialState(cpu=True, timeout=timedelta(days=365)).num_processes
+            if together != self.size:  # and each would do as if it were all of them
+                raise RuntimeError(f"{self.size} processes were started, but {together} found each other")
 
     def first(self, work: Callable[[], Value]) -> Value:
         """Have the first rank do something while the others wait. All get what it returns, or raise what it raises."""
