@@ -10,7 +10,7 @@ from made import DEADLY, DeadlyFinder, jpeg, write_zip
 
 from fakeface.data.layouts import Reference
 from fakeface.images import PictureError
-from fakeface.preparation import Preparer
+from fakeface.preparation import Case, Preparer
 from fakeface.scoring import workers as module
 from fakeface.scoring.inputs import Entry, Inputs
 from fakeface.scoring.workers import Item, Workers, chunks
@@ -45,6 +45,10 @@ def crew() -> Iterator[Workers]:
         yield crew
 
 
+def reason(case: Case) -> str | None:
+    return None if case.error is None else case.error.reason
+
+
 def items(*contents: bytes) -> list[Item]:
     return [Item(Entry(f"{i}.jpg", "", Reference("", "")), content) for i, content in enumerate(contents)]
 
@@ -58,13 +62,13 @@ def test_chunks_come_back_in_order_with_what_was_refused(crew: Workers, tmp_path
         case, expected = Preparer(32, finder=DeadlyFinder()).try_open("a", files[number])
         assert np.array_equal(inputs, list(expected))
         assert (good.size, good.faces, good.error) == (case.size, case.faces, None)
-        assert (bad.error.reason, nothing) == ("not-a-picture", [])
+        assert (reason(bad), nothing) == ("not-a-picture", [])
 
 
 def test_a_picture_that_kills_its_process_is_refused_and_the_others_are_not(crew: Workers):
     deadly = jpeg(size=DEADLY)
     given = [(0, items(jpeg(), jpeg())), (1, items(jpeg(), deadly, jpeg())), (2, items(jpeg())), (3, items(deadly))]
-    told = {number: [case.error and case.error.reason for case, _ in pairs] for number, pairs in crew.prepare(given)}
+    told = {number: [reason(case) for case, _ in pairs] for number, pairs in crew.prepare(given)}
     assert told == {0: [None, None], 1: [None, "crashed", None], 2: [None], 3: ["crashed"]}
     (case, _), *_ = next(crew.prepare([(9, items(deadly))]))[1]
     assert str(case.error).startswith("0.jpg: the decoder crashed on it, or was killed for want of memory; save it")
@@ -77,11 +81,11 @@ def test_a_link_out_of_its_folder_is_refused(crew: Workers, tmp_path: Path):
     (tmp_path / "in/good.jpg").write_bytes(jpeg())
     entries = list(Inputs(tmp_path).entries([str(tmp_path / "in"), str(tmp_path / "none.jpg")]))
     prepared = [case for _, pairs in crew.prepare(chunks([0], lambda unit: entries)) for case, _ in pairs]
-    assert [case.error and case.error.reason for case in prepared] == [None, "unreadable", "missing"]
+    assert [reason(case) for case in prepared] == [None, "unreadable", "missing"]
     assert str(prepared[1].error).startswith(f"{tmp_path}/in/link.jpg: a link that leads out of {tmp_path}/in; copy")
 
 
 def test_what_the_list_refused_already_is_passed_on(crew: Workers):
     entry = Entry("in", "", Reference("", ""), "unreadable", "cannot be listed (no luck)")
     ((_, [(case, inputs)]),) = crew.prepare([(0, [Item(entry)])])
-    assert (case.error.reason, str(case.error), inputs) == ("unreadable", "in: cannot be listed (no luck)", [])
+    assert (reason(case), str(case.error), inputs) == ("unreadable", "in: cannot be listed (no luck)", [])
