@@ -80,7 +80,8 @@ def score(
     Args:
         inputs: pictures, folders (searched to the bottom, archives and tables in them too), globs, zip and tar
             archives, parquet files with a column `image`, https addresses, `hf://datasets/OWNER/NAME`, or `-` for a
-            list in `stdin`. What cannot be read becomes a row with a reason code.
+            list in `stdin`. What cannot be read becomes a row with a reason code: that of its `PictureError`, or
+            `crashed` where the decoder took its process with it.
         out: the results: `.parquet`, `.csv` or `.jsonl`. The rejects go beside it.
         detector: what judges. It may be at any type and device, and have crops and consistency set.
         batch_size: how many faces go through the model at once.
