@@ -25,8 +25,6 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from build import PeakMemory, make_pictures
-
 COLUMNS = ["what", "precision", "n", "seconds", "per_second", "ratio", "over_pipeline", "auc", "peak_mib"]
 BATCH = 16
 
@@ -133,6 +131,8 @@ def measure_speed(options: argparse.Namespace, folder: Path, labels: dict[str, i
 
 def peak_memory(count: int, workers: int) -> float:
     """Peak in MiB of scoring so many pictures with a small model; the pictures are names of a hundred files."""
+    from build import PeakMemory, make_pictures
+
     from fakeface import Detector, FakeFaceConfig, FakeFaceForImageClassification, FakeFaceImageProcessor
     from fakeface.score import score
 
@@ -175,6 +175,8 @@ def main() -> None:
         if data := sorted(glob.glob(options.data)):
             labels = write_files(data, Path(scratch), options.pictures)
         else:
+            from build import make_pictures
+
             make_pictures(Path(scratch) / "noise", options.pictures)
         rows = measure_speed(options, Path(scratch), labels)
     rows += measure_memory(options.memory, options.workers)
