@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -34,6 +34,11 @@ Model = Annotated[
 ]
 Device = Annotated[str | None, typer.Option("--device", help="cpu, cuda, cuda:1, mps; by default the GPU, if any.")]
 
+BatchSize = Annotated[int, typer.Option(min=1, help="Faces per pass of the model.")]
+Crops = Annotated[int, typer.Option(min=1, max=10, help="Judge so many crops of each face; costs as many passes.")]
+Consistency = Annotated[
+    int, typer.Option(min=0, max=100, help="Judge so many re-encodings too; uncertain where they disagree.")
+]
 Faces = Annotated[
     bool | None,
     typer.Option("--faces/--no-faces", help="Judge faces, or the centre; by default faces, if their model is there."),
@@ -72,7 +77,9 @@ def predict(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object per picture, refused ones too.")] = False,
     device: Device = None,
     faces: Faces = None,
-    batch_size: Annotated[int, typer.Option(min=1, help="Faces per pass of the model.")] = 16,
+    batch_size: BatchSize = 16,
+    crops: Crops = 1,
+    consistency: Consistency = 0,
 ) -> None:
     """Print score, verdict and path of every picture, one a line.
 
@@ -82,7 +89,7 @@ def predict(
     wrong. A name that begins with a dash goes behind `--`.
     """
     with _clear_refusals():
-        detector = _detector(model, device, faces)
+        detector = _detector(model, device, faces, crops=crops, consistency=consistency)
         read = seen = 0
         for result in _progress(detector.stream(_expand(pictures), batch_size=batch_size)):
             seen += 1
@@ -91,6 +98,46 @@ def predict(
     if not seen:
         _complain(f"{', '.join(pictures)}: no pictures there")
     raise typer.Exit(0 if read else 1)
+
+
+@app.command()
+def score(
+    inputs: Annotated[
+        list[str],
+        typer.Argument(
+            help="Pictures, folders, globs, zip and tar archives, parquet files with a column image, https addresses, "
+            "hf://datasets/OWNER/NAME; - reads a list, one path or address a line."
+        ),
+    ],
+    out: Annotated[Path, typer.Option(help="Where to write the results: .parquet, .csv or .jsonl.")],
+    model: Model = None,
+    device: Device = None,
+    dtype: Annotated[
+        str, typer.Option(help="auto, the quickest for the device; or float32, for the very scores of predict.")
+    ] = "auto",
+    faces: Faces = None,
+    batch_size: BatchSize = 16,
+    crops: Crops = 1,
+    consistency: Consistency = 0,
+    workers: Annotated[int, typer.Option(min=0, help="Processes that open pictures; 0 for one per processor.")] = 0,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an output that is there.")] = False,
+) -> None:
+    """Score any number of pictures into a table, a row each, in an order that is always the same.
+
+    A run that was stopped goes on with the same command, and gives the same bytes. What cannot be read is a row with
+    a reason code, and stands in a table of rejects beside the output. Exit code 0, or 1 if nothing could be read, 2 if
+    the model or an option is wrong. Several processes share the work: accelerate launch -m fakeface.score ...
+    """
+    with _clear_refusals():
+        from .score import score as score_all
+
+        detector = _detector(model, device, faces, dtype=dtype, crops=crops, consistency=consistency)
+        options = {"batch_size": batch_size, "workers": workers, "overwrite": overwrite}
+        stdin = sys.stdin.buffer if "-" in inputs else None
+        scored = score_all(inputs, out, detector, stdin=stdin, progress=sys.stderr.isatty(), **options)
+    if os.environ.get("RANK", "0") == "0":
+        print(f"{out}: {scored.summary()}")
+    raise typer.Exit(0 if scored.read else 1)
 
 
 @app.command()
@@ -179,7 +226,7 @@ def demo() -> None:
     raise typer.Exit(subprocess.call([sys.executable, str(space)]))
 
 
-def _detector(model: str | None, device: str | None, faces: bool | None) -> "Detector":
+def _detector(model: str | None, device: str | None, faces: bool | None, **options: Any) -> "Detector":
     if not sys.warnoptions:  # the user has not asked for warnings
         warnings.simplefilter("ignore")
     from transformers.utils import logging
@@ -188,7 +235,7 @@ def _detector(model: str | None, device: str | None, faces: bool | None) -> "Det
 
     logging.set_verbosity_error()
     logging.disable_progress_bar()
-    return Detector.from_pretrained(model, device=device, faces="auto" if faces is None else faces)
+    return Detector.from_pretrained(model, device=device, faces="auto" if faces is None else faces, **options)
 
 
 @contextmanager

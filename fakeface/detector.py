@@ -11,45 +11,28 @@ Result(picture='portrait.jpg', score=0.973, verdict='generated', reasons=(...), 
 import os
 from collections import deque
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any, Literal, cast, overload
 
 import numpy as np
 import torch
-from PIL import Image
 
 from .configuration_fakeface import FakeFaceConfig
-from .devices import pick_device, pick_dtype
+from .devices import fastest_dtype, pick_device, pick_dtype
 from .explain import Explanation, cam, method_used, place
-from .faces import Face, FaceFinder, FaceModelMissing, cut_face, face_square, set_upright
+from .faces import FaceFinder, FaceModelMissing, face_square
 from .image_processing_fakeface import FakeFaceImageProcessor
 from .images import PictureError, load_picture
 from .model_folder import ModelFolderError, default_model, load_model_folder
 from .modeling_fakeface import FakeFaceForImageClassification
+from .preparation import Case, Preparer
 from .results import FaceResult, Result
-
-LARGEST_CROP = 280  # pixels: larger face crops are shrunk to it first, as those of the training data were
 
 NO_FACE = "no face"
 NO_FACE_FOUND = "no face was found in the picture"
 CENTRE_JUDGED = "the centre square of the picture was judged: faces were not searched for"
 NOT_CALIBRATED = "the model is not calibrated: read the score as a rank, not as a probability"
-
-
-@dataclass
-class _Case:
-    """A picture on its way: the faces to judge (`None` for its centre) and their scores as they come."""
-
-    name: str
-    size: tuple[int, int] = (0, 0)
-    faces: list[Face] | None = None
-    error: str | None = None
-    scores: list[float] = field(default_factory=list)
-
-    @property
-    def complete(self) -> bool:
-        wanted = 1 if self.faces is None else len(self.faces)
-        return self.error is not None or len(self.scores) == wanted
+LARGEST_SPREAD = 0.25  # of scores between re-encodings: above it the verdict stays open even where all agree on it
 
 
 def verdict(score: float, config: FakeFaceConfig) -> str:
@@ -65,7 +48,7 @@ class Detector:
     Attributes:
         model: in evaluation mode, on the device that the detector uses.
         processor: the image processor that belongs to it.
-        finder: finds the faces to judge; without one the centre square of every picture is judged.
+        preparer: makes the model's inputs of pictures, with these settings, in this process or another.
     """
 
     def __init__(
@@ -76,12 +59,19 @@ class Detector:
         name: str = "the model",
         finder: FaceFinder | None = None,
         centre_reason: str = CENTRE_JUDGED,
+        crops: int = 1,
+        consistency: int = 0,
+        channels_last: bool = False,
     ):
         self.model = model.eval()
         self.processor = processor
-        self.finder = finder
+        margin = float(self.config.face_margin)
+        self.preparer = Preparer(processor.size, processor.crop_fraction, margin, finder, crops, consistency)
         self._name = name
         self._centre_reason = centre_reason
+        self._channels_last = channels_last
+        if channels_last:
+            self.model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
 
     @classmethod
     def from_pretrained(
@@ -92,6 +82,8 @@ class Detector:
         device: str | torch.device | None = None,
         dtype: str | torch.dtype | None = None,
         faces: bool | Literal["auto"] | FaceFinder = "auto",
+        crops: int = 1,
+        consistency: int = 0,
     ) -> "Detector":
         """Load a model folder. Its own code files never run: the classes are those of the installed package.
 
@@ -99,22 +91,33 @@ class Detector:
             model: a folder or a Hub id; by default what `default_model` finds.
             revision: branch, tag or commit of a Hub repository.
             device: where to compute, such as `"cpu"` or `"cuda:1"`; by default the GPU if there is one.
-            dtype: of the weights, such as `"bfloat16"`; by default float32. BatchNorm stays float32.
+            dtype: of the weights, such as `"bfloat16"`; by default float32. BatchNorm stays float32. `"auto"` is the
+                quickest for the device: 16 bits where it multiplies them itself, and channels last in memory. Scores
+                then differ a little from those of float32.
             faces: `True` judges the faces of a picture; `False` its centre square, for pictures that are face crops
                 already; `"auto"` judges faces unless no face model is named and the Hub does not give it, and then
                 says so in each result's reasons. Or a `FaceFinder`.
+            crops: judge so many crops of each face, and take the mean of their logits: the face, its mirror image,
+                then corners and theirs, up to 10. Costs the model's time as often.
+            consistency: judge so many re-encodings of each face too, as messengers and sites would make them, the same
+                ones for every picture. Where they disagree in the verdict, or their scores by more than
+                `LARGEST_SPREAD`, the verdict is `uncertain`; the score stays. Costs the model's time 1 + that often,
+                times `crops`, and an encoding each.
 
         Raises:
             FaceFinderError: the face model is missing (only with `faces=True`) or not the one that belongs here.
             ModelFolderError: the folder is missing, incomplete, broken or of another kind; the message has the cure.
-            ValueError: there is no such device or type.
+            ValueError: there is no such device or type, or `crops` or `consistency` are out of range.
         """
         name = os.fspath(default_model() if model is None else model)
-        where, kind = pick_device(device), pick_dtype(dtype)
+        where = pick_device(device)
+        fastest = dtype == "auto"
+        kind = fastest_dtype(where) if fastest else pick_dtype(dtype)
         finder, reason = _finder(faces)
         loaded, processor = load_model_folder(name, revision=revision, dtype=kind)
         loaded.to(where)  # pyright: ignore[reportArgumentType]  # transformers' decorator hides its signature
-        return cls(loaded, processor, name=name, finder=finder, centre_reason=reason)
+        views = {"crops": crops, "consistency": consistency}
+        return cls(loaded, processor, name=name, finder=finder, centre_reason=reason, channels_last=fastest, **views)
 
     @property
     def config(self) -> FakeFaceConfig:
@@ -143,7 +146,7 @@ class Detector:
             return list(self.stream(pictures, batch_size=batch_size))
         name = _name(pictures, 1)
         picture = load_picture(pictures, name=name)
-        return next(self._run([self._open(name, picture)], batch_size))
+        return next(self.judge([self.preparer.open(name, picture)], batch_size))
 
     def stream(self, pictures: Iterable[Any], *, batch_size: int = 16) -> Iterator[Result]:
         """Judge any number of pictures, one `Result` each, in order.
@@ -154,9 +157,10 @@ class Detector:
             ModelFolderError: as in a call.
             ValueError: `batch_size` is below 1.
         """
-        if batch_size < 1:
-            raise ValueError(f"batch_size is {batch_size}: it takes a number from 1")
-        yield from self._run(map(self._try, enumerate(pictures, start=1)), batch_size)
+        opened = (
+            self.preparer.try_open(_name(picture, number), picture) for number, picture in enumerate(pictures, start=1)
+        )
+        yield from self.judge(opened, batch_size)
 
     def explain(
         self, picture: Any, *, label: str = "generated", method: str = "grad-cam", face: int | None = None
@@ -175,17 +179,17 @@ class Detector:
         """
         name = _name(picture, 1)
         loaded = load_picture(picture, name=name)
-        case, arrays = self._open(name, loaded)
+        case, inputs = self.preparer.open(name, loaded)
         if case.faces == []:
             raise PictureError(name, "no-face", f"{NO_FACE_FOUND}, so there is nothing to explain; crop it to the face")
-        result = next(self._run([(case, arrays)], 16))
+        result = next(self.judge([(case, inputs)]))
         if face is not None and not 0 <= face < len(result.faces):
             raise ValueError(f"face is {face}: the picture has {len(result.faces)}, counted from 0")
         if case.faces is None:
             subject, box, turns = loaded, self.processor.crop_box(*loaded.size), 0
         else:
             chosen = case.faces[self._deciding(case, result.faces) if face is None else face]
-            subject, turns = self._crop(loaded, chosen), chosen.turns
+            subject, turns = self.preparer.crop(loaded, chosen), chosen.turns
             box = face_square(chosen, self.config.face_margin * self.processor.crop_fraction)
         pixel_values = torch.from_numpy(self.processor.to_array(subject))[None].to(self.model.device)
         _, maps = cam(self.model, pixel_values, label=label, method=method)
@@ -193,80 +197,79 @@ class Detector:
         used = method_used(self.model, method)
         return Explanation(result, loaded, label, used, place(map, loaded.size, box))
 
-    def _try(self, numbered: tuple[int, Any]) -> tuple[_Case, Iterator[np.ndarray]]:
-        """As `_open`, of anything; a picture that is refused becomes a case with an error."""
-        number, picture = numbered
-        name = _name(picture, number)
-        try:
-            return self._open(name, load_picture(picture, name=name))
-        except PictureError as error:
-            return _Case(name, error=str(error)), iter(())
+    def judge(self, cases: Iterable[tuple[Case, Iterable[np.ndarray]]], batch_size: int = 16) -> Iterator[Result]:
+        """Results of pictures that `preparer` prepared, in order; what `stream` does behind the decoder.
 
-    def _open(self, name: str, picture: Image.Image) -> tuple[_Case, Iterator[np.ndarray]]:
-        """A case of a loaded picture, and the model's inputs for it, cut as they are asked for."""
-        if self.finder is None:
-            return _Case(name, picture.size), iter([self.processor.to_array(picture)])
-        faces = self.finder(picture)
-        arrays = (self.processor.to_array(self._crop(picture, face)) for face in faces)
-        return _Case(name, picture.size, faces), arrays
+        No more than a batch of pictures waits, even where few of them have faces.
 
-    def _crop(self, picture: Image.Image, face: Face) -> Image.Image:
-        square = face_square(face, self.config.face_margin)
-        return set_upright(cut_face(picture, square, largest=LARGEST_CROP), face)
-
-    def _run(self, cases: Iterable[tuple[_Case, Iterator[np.ndarray]]], batch_size: int) -> Iterator[Result]:
-        """Results of cases, in order. No more than a batch of pictures waits, even where few of them have faces."""
-        waiting: deque[_Case] = deque()
-        batch: list[tuple[_Case, np.ndarray]] = []
-        for case, arrays in cases:
+        Raises:
+            ModelFolderError, ValueError: as in `stream`.
+        """
+        if batch_size < 1:
+            raise ValueError(f"batch_size is {batch_size}: it takes a number from 1")
+        waiting: deque[Case] = deque()
+        batch: list[tuple[Case, np.ndarray]] = []
+        for case, inputs in cases:
             waiting.append(case)
-            for array in arrays:
+            for array in inputs:
                 batch.append((case, array))
                 if len(batch) == batch_size:
-                    self._score(batch)
+                    self._run(batch)
             if len(waiting) >= batch_size:
-                self._score(batch)
+                self._run(batch)
             while waiting and waiting[0].complete:
                 yield self._result(waiting.popleft())
-        self._score(batch)
+        self._run(batch)
         yield from map(self._result, waiting)
 
     @torch.inference_mode()
-    def _score(self, batch: list[tuple[_Case, np.ndarray]]) -> None:
-        """Give each case of a batch its scores, and empty the batch."""
+    def _run(self, batch: list[tuple[Case, np.ndarray]]) -> None:
+        """Give each case of a batch its logits, and empty the batch."""
         if batch:
-            pixel_values = torch.stack([torch.from_numpy(array) for _, array in batch]).to(self.model.device)
-            scores = self._checked(self.model(pixel_values).logits.softmax(dim=1)[:, 1])
-            for (case, _), score in zip(batch, scores, strict=True):
-                case.scores.append(score)
+            logits = self.model(self._pixel_values([array for _, array in batch])).logits
+            if not torch.isfinite(logits).all():
+                raise ModelFolderError(
+                    f"{self._name}: its weights give no number as score; fetch it again, or use another model folder"
+                )
+            for (case, _), pair in zip(batch, logits.tolist(), strict=True):
+                case.logits.append(pair)
             batch.clear()
 
-    def _checked(self, scores: torch.Tensor) -> list[float]:
-        if not torch.isfinite(scores).all():
-            raise ModelFolderError(
-                f"{self._name}: its weights give no number as score; fetch it again, or use another model folder"
-            )
-        return scores.tolist()
+    def _pixel_values(self, inputs: list[np.ndarray]) -> torch.Tensor:
+        """Normalised as the processor does it, (n, 3, size, size); pictures lie in memory with channels last."""
+        pixels = torch.from_numpy(np.stack(inputs)).to(self.model.device)
+        values = pixels.permute(0, 3, 1, 2) / 255
+        mean, std = (
+            torch.tensor(numbers, dtype=torch.float32, device=pixels.device)[:, None, None]
+            for numbers in (self.processor.image_mean, self.processor.image_std)
+        )
+        values = (values - mean) / std
+        return values if self._channels_last else values.contiguous()
 
-    def _result(self, case: _Case) -> Result:
+    def _scores(self, case: Case) -> list[list[float]]:
+        """Of each face, or of the centre: its score, and those of its re-encodings; of crops the mean logit counts."""
+        shape = (-1, 1 + self.preparer.consistency, self.preparer.crops, 2)
+        return torch.tensor(case.logits).reshape(shape).mean(dim=2).softmax(dim=2)[:, :, 1].tolist()
+
+    def _result(self, case: Case) -> Result:
         if case.error is not None:
-            return Result(case.name, None, None, error=case.error)
+            return Result(case.name, None, None, error=str(case.error))
         if case.faces == []:
             return Result(case.name, None, NO_FACE, (NO_FACE_FOUND,))
-        smallest = self.config.smallest_face
+        smallest, scores = self.config.smallest_face, self._scores(case)
         if case.faces is None:
             limit, (width, height) = round(smallest * self.config.face_margin), case.size
             small = f"the picture is {width} x {height} pixels: under {limit} is too small to tell"
-            judged = self._judge(case.scores[0], small if min(case.size) < limit else None)
+            judged = self._judge(scores[0], small if min(case.size) < limit else None)
             result = Result(case.name, judged.score, judged.verdict, (self._centre_reason, *judged.reasons))
         else:
             small = "the face is {:.0f} pixels long: under {} is too small to tell"
             faces = tuple(
                 replace(
-                    self._judge(score, small.format(int(face.side), smallest) if face.side < smallest else None),
+                    self._judge(own, small.format(int(face.side), smallest) if face.side < smallest else None),
                     box=face.box,
                 )
-                for face, score in zip(case.faces, case.scores, strict=True)
+                for face, own in zip(case.faces, scores, strict=True)
             )
             judged = faces[self._deciding(case, faces)]
             many = (f"{len(faces)} faces were judged, and the most generated one decides",) if len(faces) > 1 else ()
@@ -274,18 +277,28 @@ class Detector:
         uncalibrated = (NOT_CALIBRATED,) if self.config.target_fpr is None else ()
         return replace(result, reasons=(*result.reasons, *uncalibrated))
 
-    def _judge(self, score: float, too_small: str | None) -> FaceResult:
-        """The verdict on one square, its box not yet set; `too_small` is the reason to leave it open."""
-        box = (0.0, 0.0, 0.0, 0.0)
+    def _judge(self, scores: list[float], too_small: str | None) -> FaceResult:
+        """The verdict on one square, its box not yet set.
+
+        Args:
+            scores: its own, and those of its re-encodings.
+            too_small: the reason to leave it open for its size.
+        """
+        box, score = (0.0, 0.0, 0.0, 0.0), scores[0]
         if too_small:
             return FaceResult(box, score, "uncertain", (too_small,))
-        found, reasons = verdict(score, self.config), ()
+        found = verdict(score, self.config)
         if found == "uncertain":
             low, high = self.config.threshold_real, self.config.threshold_generated
-            reasons = (f"the score lies between the thresholds {low:.3g} and {high:.3g}: too close to call",)
-        return FaceResult(box, score, found, reasons)
+            reason = f"the score lies between the thresholds {low:.3g} and {high:.3g}: too close to call"
+            return FaceResult(box, score, found, (reason,))
+        low, high = min(scores), max(scores)
+        if high - low > LARGEST_SPREAD or any(verdict(other, self.config) != found for other in scores):
+            reason = f"re-encoded it scores from {low:.3f} to {high:.3f}: {found} does not hold"
+            return FaceResult(box, score, "uncertain", (reason,))
+        return FaceResult(box, score, found)
 
-    def _deciding(self, case: _Case, faces: tuple[FaceResult, ...]) -> int:
+    def _deciding(self, case: Case, faces: tuple[FaceResult, ...]) -> int:
         """Place of the face that decides, by the rule that `Result` states."""
         large = [found.side >= self.config.smallest_face for found in case.faces or []]
         return max(range(len(faces)), key=lambda place: (large[place], faces[place].score))

@@ -1,10 +1,14 @@
 """Where to compute, and in which type."""
 
+import os
+
 import torch
 
 
 def pick_device(device: str | torch.device | None = None) -> torch.device:
     """The device asked for, or the best there is: CUDA, then Apple's MPS, then the CPU.
+
+    Of several GPUs each rank of an `accelerate launch` gets its own.
 
     Raises:
         ValueError: there is no such device here.
@@ -12,7 +16,8 @@ def pick_device(device: str | torch.device | None = None) -> torch.device:
     there = [("cuda", torch.cuda.is_available()), ("mps", torch.backends.mps.is_available()), ("cpu", True)]
     available = [kind for kind, is_there in there if is_there]
     if device is None:
-        return torch.device(available[0])
+        rank = os.environ.get("LOCAL_RANK") if available[0] == "cuda" else None
+        return torch.device(available[0]) if rank is None else torch.device("cuda", int(rank))
     refusal = f"no device {str(device)!r} here: use {' or '.join(available)}"
     try:
         chosen = torch.device(device)
@@ -31,4 +36,20 @@ def pick_dtype(dtype: str | torch.dtype | None) -> torch.dtype:
     return kind
 
 
-__all__ = ["pick_device", "pick_dtype"]
+def fastest_dtype(device: torch.device) -> torch.dtype:
+    """bfloat16 where the device multiplies it itself, else float32.
+
+    The processor is asked for what it can do, not timed: a run that is taken up again must get the same answer. AVX-512
+    without BF16 takes bfloat16 too, but turns it into float32 first, which costs more than it saves.
+    """
+    if device.type == "cuda":
+        native = torch.cuda.get_device_capability(device)[0] >= 8  # Ampere
+    elif device.type == "cpu":
+        able = getattr(torch.cpu, "get_capabilities", dict)()  # torch 2.11 may not have it
+        native = any(able.get(name) for name in ("avx512_bf16", "amx_bf16", "sve_bf16"))
+    else:
+        native = False
+    return torch.bfloat16 if native else torch.float32
+
+
+__all__ = ["fastest_dtype", "pick_device", "pick_dtype"]

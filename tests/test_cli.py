@@ -254,7 +254,46 @@ def test_demo_without_a_checkout_says_how_to_get_one(tmp_path: Path, monkeypatch
     assert "clone the repository and run `make demo`" in result.stderr
 
 
+def test_score_writes_a_row_for_each_picture_and_predict_agrees():
+    Path("text.jpg").write_text("I am no picture.")
+    options = ("--out", "r.jsonl", "--dtype", "float32", "--crops", "2", "--workers", "1")
+    result = invoke("score", "text.jpg", "a.png", *options)
+    assert result.exit_code == 0, result.stderr
+    verdict = json.loads(invoke("predict", "--json", "a.png", "--crops", "2").stdout)
+    first, second = map(json.loads, Path("r.jsonl").read_text().splitlines())
+    assert (first["picture"], first["reason"]) == ("text.jpg", "not-a-picture")
+    assert {name: second[name] for name in verdict} == verdict
+    assert result.stdout == (
+        f"r.jsonl: 1 pictures: 1 {verdict['verdict']}\n1 rejected, see r.rejects.jsonl: 1 not-a-picture\n"
+    )
+    assert verdict["score"] != json.loads(invoke("predict", "--json", "a.png").stdout)["score"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["a.png", "--out", "r.txt"], 2, "r.txt: results are written as .parquet, .csv or .jsonl"),
+        (["a.png", "--out", "no/r.csv"], 2, "no: no such folder; make it first"),
+        (["a.png", "--out", "there.csv"], 2, "there.csv: is there already; name another file, or give --overwrite"),
+        (["none.jpg", "--out", "r.csv"], 1, "no picture could be read\n1 rejected, see r.rejects.csv: 1 missing"),
+        (["hf://datasets/x", "--out", "r.csv"], 2, "it takes the form hf://datasets/OWNER/NAME"),
+    ],
+)
+def test_score_refuses_in_one_line(arguments: list[str], code: int, words: str):
+    Path("there.csv").write_text("precious")
+    result = invoke("score", *arguments, "--workers", "1")
+    assert (result.exit_code, Path("there.csv").read_text()) == (code, "precious")
+    assert words in (result.stderr if code == 2 else result.stdout)
+    assert result.stderr.count("\n") == (1 if code == 2 else 0)
+
+
+def test_score_reads_a_list_from_stdin():
+    result = CliRunner().invoke(cli.app, ["score", "-", "--out", "r.csv", "--workers", "1"], input="a.png\n")
+    assert result.exit_code == 0, result.stderr
+    assert Path("r.csv").read_text().splitlines()[1].startswith("a.png,0.")
+
+
 def test_version_and_help():
     assert re.fullmatch(r"fakeface \d\S*\n", invoke("--version").stdout)
     shown = invoke("--help").stdout
-    assert all(command in shown for command in ("predict", "explain", "demo"))
+    assert all(command in shown for command in ("predict", "score", "explain", "demo"))

@@ -12,7 +12,8 @@ from PIL import Image
 from tiny import picture, tiny_folder, tiny_model
 
 from fakeface.configuration_fakeface import FakeFaceConfig
-from fakeface.detector import CENTRE_JUDGED, NOT_CALIBRATED, Detector, verdict
+from fakeface.detector import CENTRE_JUDGED, LARGEST_SPREAD, NOT_CALIBRATED, Detector, verdict
+from fakeface.devices import fastest_dtype
 from fakeface.faces import Face, FaceFinder, FaceFinderError, FaceModelMissing, cut_face
 from fakeface.image_processing_fakeface import FakeFaceImageProcessor
 from fakeface.images import PictureError
@@ -179,6 +180,64 @@ def test_bfloat16_keeps_batch_norm_in_float32(tmp_path: Path):
     assert judge(picture()).score == pytest.approx(
         Detector.from_pretrained(tmp_path, device="cpu")(picture()).score, abs=0.05
     )
+
+
+def test_the_quickest_type_scores_about_the_same_with_channels_last(tmp_path: Path):
+    quick = Detector.from_pretrained(tiny_folder(tmp_path, "resnet50-cnn"), device="cpu", dtype="auto", faces=False)
+    conv = quick.model.get_parameter("fakeface.trunk.layer1.0.conv2.weight")
+    assert conv.dtype == fastest_dtype(torch.device("cpu"))
+    assert conv.is_contiguous(memory_format=torch.channels_last)
+    exact = Detector.from_pretrained(tmp_path, device="cpu", faces=False)
+    assert quick(picture()).score == pytest.approx(exact(picture()).score, abs=0.05)
+
+
+def test_of_several_crops_the_mean_logit_counts(detector: Detector):
+    several = Detector(detector.model, detector.processor, crops=2)
+    mirrored = picture().transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    scores = [result.score or 0.0 for result in detector([picture(), mirrored])]
+    one, other = (math.log(score / (1 - score)) for score in scores)
+    assert abs(one - other) > 0.1
+    assert several(picture()).score == pytest.approx(1 / (1 + math.exp(-(one + other) / 2)), abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("scores", "expected"),
+    [
+        ([0.9, 0.88, 0.95], "generated"),
+        ([0.9, 0.79], "uncertain"),  # beyond the threshold of 0.8
+        ([0.99, 0.99 - LARGEST_SPREAD - 0.01], "uncertain"),  # no threshold between, but far apart
+        ([0.1, 0.11], "real"),
+        ([0.5, 0.9], "uncertain"),
+    ],
+)
+def test_re_encodings_that_disagree_leave_it_uncertain(scores: list[float], expected: str):
+    judge = Detector(
+        tiny_model(threshold_real=0.2, threshold_generated=0.7 if scores[0] == 0.99 else 0.8),
+        FakeFaceImageProcessor(size=32),
+        consistency=len(scores) - 1,
+    )
+    case, inputs = judge.preparer.open("a", picture())
+    told = iter([[0.0, math.log(score / (1 - score))] for score in scores])
+    judge.model.register_forward_hook(lambda *_: Logits([next(told) for _ in scores]))
+    result = next(judge.judge([(case, inputs)]))
+    assert (result.verdict, result.score) == (expected, pytest.approx(scores[0]))
+    unstable = f"re-encoded it scores from {min(scores):.3f} to {max(scores):.3f}: "
+    clear = 0.2 < scores[0] < 0.7
+    assert any(reason.startswith(unstable) for reason in result.reasons) == (expected == "uncertain" and not clear)
+
+
+class Logits:
+    def __init__(self, rows: list[list[float]]):
+        self.logits = torch.tensor(rows)
+
+
+def test_each_face_has_its_own_crops_and_re_encodings():
+    plain = finding(*BOXES)
+    rich = Detector(plain.model, plain.processor, finder=Finder(*BOXES), crops=2, consistency=1)
+    scene = picture(160, 128)
+    alone = [Detector(plain.model, plain.processor, finder=Finder(box), crops=2, consistency=1) for box in BOXES]
+    expected = [judge(scene).score for judge in alone]
+    assert [face.score for face in rich(scene, batch_size=5).faces] == pytest.approx(expected, abs=1e-6)
 
 
 def test_the_environment_names_the_default_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

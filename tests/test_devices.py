@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from fakeface.devices import pick_device
+from fakeface.devices import fastest_dtype, pick_device
 
 
 @pytest.mark.parametrize("name", ["tpu", "not a device", "cuda:99"])
@@ -15,3 +15,25 @@ def test_a_device_that_is_not_here_is_refused(name: str):
 def test_the_device_is_a_gpu_where_there_is_one():
     gpu = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else None
     assert pick_device().type == (gpu or "cpu")
+
+
+@pytest.mark.parametrize(
+    ("abilities", "expected"),
+    [
+        ({"avx512_bf16": True}, torch.bfloat16),
+        ({"amx_bf16": True}, torch.bfloat16),
+        ({"sve_bf16": True}, torch.bfloat16),
+        ({"avx512_f": True, "avx512_bf16": False}, torch.float32),
+        ({}, torch.float32),
+    ],
+)
+def test_16_bits_only_where_the_processor_multiplies_them(
+    abilities: dict[str, bool], expected: torch.dtype, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: abilities, raising=False)
+    assert fastest_dtype(torch.device("cpu")) == expected
+
+
+def test_an_older_torch_that_cannot_tell_gets_32_bits(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)
+    assert fastest_dtype(torch.device("cpu")) == torch.float32

@@ -96,7 +96,7 @@ def walk(root: Path, problems: list[str]) -> Iterator[Reference]:
 
     for folder, subfolders, files in os.walk(root, onerror=unreadable):
         here = Path(folder)
-        subfolders[:] = sorted(name for name in subfolders if not _is_hidden(name))
+        subfolders[:] = sorted(name for name in subfolders if not is_hidden(name))
         for name in [name for name in subfolders if os.path.isfile(here / name / "data.mdb")]:
             subfolders.remove(name)
             yield from _inside(here / name, root, problems)
@@ -104,7 +104,7 @@ def walk(root: Path, problems: list[str]) -> Iterator[Reference]:
             path = here / name
             if name.lower().endswith(PARTIAL_SUFFIXES):
                 problems.append(f"{path}: is half downloaded; let the download end, or start it again")
-            elif _is_hidden(name):
+            elif is_hidden(name):
                 continue
             elif path.suffix.lower() in PICTURE_SUFFIXES:
                 yield Reference("", path.relative_to(root).as_posix(), size=_size(path))
@@ -122,7 +122,7 @@ def _inside(path: Path, root: Path, problems: list[str]) -> Iterator[Reference]:
         container = kind(path)
         try:
             for reference in container.references(path.relative_to(root).as_posix()):
-                if not any(_is_hidden(part) for part in reference.member.split("/")):
+                if not any(is_hidden(part) for part in reference.member.split("/")):
                     yield reference
         finally:
             container.close()
@@ -130,7 +130,8 @@ def _inside(path: Path, root: Path, problems: list[str]) -> Iterator[Reference]:
         problems.append(str(error))
 
 
-def _is_hidden(name: str) -> bool:
+def is_hidden(name: str) -> bool:
+    """Whether a part of a path is no picture's: hidden, or a way out."""
     # macOS puts `__MACOSX/._a.jpg` beside `a.jpg` into its archives; `..` in an archive is nobody's picture.
     return name.startswith(".") or name == "__MACOSX"
 

@@ -84,6 +84,14 @@ def _remove_downloads_of_other_commits(folder: Path, commit: str) -> None:
             record.unlink()
 
 
+def fetch_snapshot(repo: str, revision: str | None = None) -> Path:
+    """The files of a dataset of the Hub in the Hub's own cache, whole; nothing of it is run. Raises HubError."""
+    from huggingface_hub import snapshot_download
+
+    with _clear_hub_errors(repo):
+        return Path(snapshot_download(repo, repo_type="dataset", revision=revision, ignore_patterns=["*.py"]))
+
+
 @contextmanager
 def _clear_hub_errors(repo: str) -> Iterator[None]:
     from huggingface_hub import errors

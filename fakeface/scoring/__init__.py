@@ -1,0 +1,1 @@
+"""The parts of `fakeface.score`: what there is to score, who prepares it, and where results are kept."""
