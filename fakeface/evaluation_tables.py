@@ -8,7 +8,8 @@ import pandas as pd
 
 from .data.sweep import SWEEP
 from .detector import Thresholds, verdict
-from .figures import RATES
+from .evaluation_text import FIGURE_NAMES
+from .figures import FIGURES, RATES
 from .metrics import detection_metrics, looks_swapped, wilson_interval
 from .score_views import VIEWS
 
@@ -132,8 +133,9 @@ def _cut(scores: pd.DataFrame, column: str) -> pd.Series:
         raise SliceError(f"no column {column!r} to slice by; found {', '.join(scores.columns)}")
     values = scores[column]
     if pd.api.types.is_numeric_dtype(values) and values.nunique() > MOST_VALUES:
-        quarters = pd.qcut(values, 4, duplicates="drop")
-        values = quarters.map(lambda part: f"{part.left:g}–{part.right:g}").astype(object)
+        quarters = pd.qcut(values, 4, labels=False, duplicates="drop")
+        ends = values.groupby(quarters).agg(["min", "max"])
+        values = quarters.map({i: f"{low:g} to {high:g}" for i, low, high in ends.itertuples()})
     elif values.nunique() > MOST_NAMES:
         raise SliceError(f"column {column!r} has {values.nunique()} values: slice by one with at most {MOST_NAMES}")
     return values.where(values.notna(), "(none)").astype(str)
@@ -193,16 +195,18 @@ def _mistakes(rows: pd.DataFrame) -> list[dict[str, Any]]:
 def remarks(tables: dict[str, Any]) -> list[str]:
     """What must not be overlooked, in words: swapped labels, one label alone, rates that cannot be stated."""
     found = []
+    unstated: dict[tuple[str, str], list[str]] = {}
     for row in tables["overall"]:
         where = f"{row['split']}, {row['view']}"
         if looks_swapped(row):
             words = f"AUC {row['auc']:.3f} is far under 0.5: labels or scores are the wrong way round"
             found.append(f"{where}: {words}; check what the labels mean, or name the right one with --generated-label")
-        reasons: dict[str, list[str]] = {}
+        if set(row["refused"]) == set(FIGURES):
+            found.append(f"{where}: no figure that takes both labels can be stated: {row['refused']['auc']}")
+            continue
         for name, reason in row["refused"].items():
-            reasons.setdefault(reason, []).append(name)
-        for reason, names in reasons.items():
-            found.append(f"{where}: {', '.join(names) if len(names) < 4 else 'no figure'} not stated: {reason}")
+            unstated.setdefault((FIGURE_NAMES[name], reason), []).append(where)
+    found += [f"{name} is not stated for {'; '.join(places)}: {reason}" for (name, reason), places in unstated.items()]
     if any(row["generator"] == "unknown" for row in tables["generators"]):
         found.append("pictures without the name of their generator stand together as `unknown`")
     return found
