@@ -3,7 +3,7 @@
     OMP_NUM_THREADS=1 taskset -c 0 python benchmarks/evaluate.py [--pictures 10000]
 
 Writes benchmarks/evaluate.csv. The scores are made here: eight generators and eight sources of photographs, the views
-clean and delivered sharing the number; `sweep` has that many once more in the 29 steps of the sweep.
+clean and delivered sharing the number; `with the sweep` has that many once more in the 30 steps of the sweep.
 """
 
 import argparse
