@@ -14,7 +14,6 @@ from .configuration_fakeface import LABELS
 from .evaluation_text import tables
 from .figures import BINS
 from .pages import COLOURS, svg, templates, thumbnail
-from .score_views import MEASURED
 
 TEMPLATE = Path(__file__).with_name("evaluation_page.html")
 LOWEST_FPR = 1e-3  # where the ROC begins; fewer false positives than in a thousand are not resolved by most sets
@@ -51,7 +50,6 @@ def as_html(scores: pd.DataFrame, report: dict[str, Any], splits: DatasetDict | 
         .get_template(TEMPLATE.name)
         .render(
             report=report,
-            labels=LABELS,
             tables=tables(report),
             roc=_roc(parts) if parts else "",
             reliability=_reliability(probabilities) if probabilities else "",
@@ -73,15 +71,17 @@ def _roc(parts: Sequence[tuple[str, str, pd.DataFrame]]) -> Markup:
         axes = drawing.subplots()
         for split, view, rows in parts:
             fpr, tpr, _ = roc_curve(rows["label"], rows["score"])
-            # Points of which each adds little are left out, or the page would hold one for every picture.
-            at = np.unique(np.linspace(0, len(fpr) - 1, MOST_POINTS).astype(int))
+            # All points of the lowest rates, which the log axis draws wide, and some of the others: a page need not
+            # hold one for every picture.
+            spread = np.linspace(0, len(fpr) - 1, MOST_POINTS).astype(int)
+            at = np.unique([*range(min(MOST_POINTS, len(fpr))), *spread])
             axes.plot(
                 np.maximum(fpr[at], LOWEST_FPR / 10), tpr[at], LINES[view], drawstyle="steps-post",
                 color=f"C{splits.index(split)}", label=f"{split}, {view}",
             )  # fmt: skip
         chance = np.geomspace(LOWEST_FPR, 1, 50)
         axes.plot(chance, chance, ":", color="#a1a1aa", label="chance")
-        axes.set_xscale("log")
+        _log_scale(axes.set_xscale, axes.xaxis)
         axes.set_xlim(LOWEST_FPR, 1)
         axes.set_ylim(0, 1)
         axes.set_xlabel("false-positive rate")
@@ -90,6 +90,15 @@ def _roc(parts: Sequence[tuple[str, str, pd.DataFrame]]) -> Markup:
         axes.legend(loc="upper left", fontsize=8)
 
     return svg(draw, (7.5, 4.5), "ROC with the false-positive rate on a log axis")
+
+
+def _log_scale(set_scale: Any, axis: Any) -> None:
+    """A log axis with plain numbers: matplotlib's own labels are formulas, which `svg` leaves as they are."""
+    from matplotlib.ticker import NullFormatter
+
+    set_scale("log")
+    axis.set_major_formatter("{x:g}")
+    axis.set_minor_formatter(NullFormatter())
 
 
 def _reliability(parts: Sequence[tuple[str, pd.DataFrame]]) -> Markup:
@@ -131,7 +140,7 @@ def _histograms(parts: Sequence[tuple[str, pd.DataFrame]], point: dict[str, Any]
                           weights=np.full(len(own), 1 / len(own)))  # fmt: skip
             for threshold in (point["threshold_real"], point["threshold_generated"]):
                 axes.axvline(threshold, color="#a1a1aa", linestyle=":")
-            axes.set_yscale("log")
+            _log_scale(axes.set_yscale, axes.yaxis)
             axes.set_title(split, fontsize=9)
             axes.set_xlabel("score")
         drawing.legend(*drawing.axes[0].get_legend_handles_labels(), loc="outside right upper")
@@ -155,6 +164,8 @@ def _sweep(rows: list[dict[str, Any]]) -> Markup:
                 axes.plot(strengths, [row["auc"] for row in own], "o-", markersize=3, color=f"C{i}", label=split)
                 ends = [[row["auc_interval"][end] for row in own] for end in (0, 1)]
                 axes.fill_between(strengths, *ends, alpha=0.15, color=f"C{i}")
+            ticks = sorted({row["strength"] for row in rows if row["family"] == family})
+            axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks], fontsize=7)
             axes.set_title(family, fontsize=9)
             axes.grid(alpha=0.3)
         for axes in grid[len(families) :]:
@@ -168,7 +179,7 @@ def _sweep(rows: list[dict[str, Any]]) -> Markup:
 def _mistakes(rows: list[dict[str, Any]], splits: DatasetDict | None) -> list[dict[str, Any]]:
     """Sections of wrong verdicts, with their pictures where there are any."""
     sections = []
-    for split in MEASURED:
+    for split in dict.fromkeys(row["split"] for row in rows):
         hashes = splits[split]["sha256"][:] if splits and split in splits else []
         place = {sha256: i for i, sha256 in enumerate(hashes)}
         for label, words in ((0, "Photographs called generated"), (1, "Generated pictures called real")):

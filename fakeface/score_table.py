@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 
 from .configuration_fakeface import LABELS
-from .score_views import WHOLE
+from .data.sweep import SWEEP
+from .score_views import VIEWS, WHOLE
 
 MOST_BYTES = 2**30
 DEFAULTS = {"split": WHOLE, "view": "clean", "sha256": "", "generator": "unknown"}
@@ -57,5 +58,7 @@ def read_scores(path: Path) -> tuple[pd.DataFrame, str]:
     table = table.assign(label=labels.astype(int), score=scores)
     for column, value in {**DEFAULTS, "source": path.stem}.items():
         table[column] = table[column].fillna(value).astype(str) if column in table else value
+    if unknown := sorted(set(table["view"]) - {*VIEWS, *SWEEP}):
+        raise ScoreTableError(f"{path}: no view {unknown[0]!r}; it takes clean, delivered or a step of the sweep")
     table.loc[table["label"] == 0, "generator"] = "none"
     return table, hashlib.sha256(data).hexdigest()

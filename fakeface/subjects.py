@@ -44,6 +44,7 @@ class Subject:
         processor: has `to_array`, from an RGB picture to the model's input.
         forward: from a batch of inputs, on any device, to scores (n,).
         point: its thresholds.
+        generated: places of the labels that mean `generated`.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Subject:
     processor: Any
     forward: Callable[[torch.Tensor], torch.Tensor]
     point: Any
+    generated: tuple[int, ...] = (1,)
 
     def score(self, inputs: Sequence[torch.Tensor]) -> np.ndarray:
         """Scores of some inputs, (n,), in one pass where they have one shape.
@@ -69,8 +71,8 @@ class Subject:
 
     @property
     def digest(self) -> str:
-        """Of all that a score depends on beside the picture: weights, settings, and the version of this package."""
-        digest = hashlib.sha256(f"{__version__} {self.weights_sha256}".encode())
+        """Of all that a score depends on beside the picture: weights, settings, labels, this package's version."""
+        digest = hashlib.sha256(f"{__version__} {self.weights_sha256} {self.generated}".encode())
         for file in sorted(self.folder.glob("*config.json")):
             digest.update(file.read_bytes())
         return digest.hexdigest()
@@ -149,7 +151,8 @@ def _classifier(name: str, folder: Path, device: torch.device, chosen: Sequence[
         return logits.softmax(-1)[:, places].sum(-1).clamp(0, 1)
 
     kind = type(model).__name__
-    return Subject(name, folder, kind, weights_sha256(folder), _Processor(processor), forward, OperatingPoint())
+    weights = weights_sha256(folder)
+    return Subject(name, folder, kind, weights, _Processor(processor), forward, OperatingPoint(), tuple(places))
 
 
 def weights_sha256(folder: str | Path) -> str:

@@ -45,6 +45,7 @@ def test_it_has_all_drawings_and_tables(page):
         "The worst row beside the mean", "Generators", "Real sources", "Delivery sweep", "The worst mistakes",
     ]  # fmt: skip
     assert page.count("<svg role") == 4
+    assert "mathdefault" not in page  # labels of log axes once were formulas
     for name in ("JPEG quality", "rescale factor", "two hops"):
         assert name in page
 

@@ -24,6 +24,7 @@ def test_label_and_score_are_enough(tmp_path):
         ("label\nreal\n", "no column 'score'; found label"),
         ("label,score\n", "no scores in it"),
         ("", "not readable as CSV"),
+        ("label,score,view\nreal,0.5,upside down\n", "no view 'upside down'; it takes clean, delivered or a step"),
         ("label,score\nreal,0.5\nreal,nan\nreal,inf\n", "line 3 and 1 more lines: the score is no finite number"),
         ("label,score\nreal,high\n", "line 2: the score is no finite number"),
         ("label,score\nreal,0.5\nperhaps,0.5\n", "line 3 has the label perhaps; it takes real or generated"),

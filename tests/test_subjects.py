@@ -60,6 +60,7 @@ def test_labels_that_say_nothing_need_a_word(tmp_path):
         open_subject(folder, device="cpu")
     one, other = (open_subject(folder, device="cpu", generated=[f"LABEL_{i}"]) for i in (0, 1))
     assert scores(one, [picture()]) + scores(other, [picture()]) == pytest.approx(1)
+    assert one.digest != other.digest  # or scores kept under the one would be taken for the other's
 
 
 def test_weights_that_are_not_there_are_not_made_up(tmp_path):
