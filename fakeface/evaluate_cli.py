@@ -1,12 +1,11 @@
 """The commands `fakeface evaluate` and `fakeface calibrate`, for `fakeface.cli` to mount."""
 
-import os
 import shlex
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -57,32 +56,36 @@ def evaluate(
     `accelerate launch -m fakeface evaluate` to share the work among several GPUs.
     """
     with clear_refusals():
-        from .evaluation import evaluate_scores, markdown, write_report
-        from .evaluation_page import write_page
-        from .score_table import read_scores
+        from .evaluation import markdown
+        from .evaluation_run import run_on_pictures, run_on_scores
 
         command = shlex.join(["fakeface", *sys.argv[1:]])
         if model.endswith(".csv"):
             if dataset or data:
                 raise ValueError(f"{model}: a file of scores has its labels in it; leave out the dataset")
-            scores, sha256 = read_scores(Path(model))
-            report = evaluate_scores(scores, model, sha256, command, slices=slices or ())
-            splits, page = None, True
+            done = run_on_scores(Path(model), command, out=out, slices=slices or ())
         else:
             _refuse_unclear(dataset, data)
-            options = {"sweep": sweep, "batch_size": batch_size, "workers": workers, "limit": limit, "device": device}
-            found = _measure(
-                model, dataset, data, out, recipe, command, slices or [], generated_label or [], seen, **options
+            done = run_on_pictures(
+                model,
+                command,
+                dataset=dataset or (),
+                data=data or (),
+                out=out,
+                recipe=recipe,
+                slices=slices or (),
+                generated=generated_label or (),
+                seen=seen or (),
+                limit=limit,
+                device=device,
+                batch_size=batch_size,
+                workers=workers,
+                sweep=sweep,
+                complain=complain,
             )
-            if found is None:
-                return  # one rank tells
-            scores, report, splits, out, page = found
-        out = out or Path("evaluation")
-        write_report(out, scores, report)
-        if page:
-            write_page(out / "evaluation.html", scores, report, splits)
-    print(markdown(report))
-    print(out / "evaluation.html" if page else out / "evaluation.json")
+    if done:  # on the first rank
+        report, written = done
+        print(markdown(report), written, sep="\n")
 
 
 def calibrate(
@@ -130,60 +133,6 @@ def calibrate(
     for name, value in vars(calibration).items():
         print(f"{name:<20} {value:.6g}")
     print(f"\nstored in {model / 'config.json'}; measure it anew with `fakeface evaluate`, then `fakeface card`")
-
-
-def _measure(
-    model: str,
-    dataset: list[str] | None,
-    data: list[str] | None,
-    out: Path | None,
-    recipe: Path | None,
-    command: str,
-    slices: list[str],
-    generated: list[str],
-    seen: list[str] | None,
-    *,
-    limit: int,
-    device: str | None,
-    **options: Any,
-) -> tuple[Any, dict[str, Any], Any, Path, bool] | None:
-    """Scores, report, data, the report's folder and whether it gets a page; `None` on all ranks but the first."""
-    from .evaluation import evaluate as run
-    from .evaluation import seen_generators
-    from .measured_data import held_out, recipe_for, whole
-    from .score_cache import ScoreCache
-    from .subjects import open_subject
-
-    accelerator = _ranks()
-    subject = open_subject(model, device=accelerator.device if accelerator else device, generated=generated)
-    if out is None and not (data and os.path.isdir(model)):
-        out = Path("evaluation")
-    if accelerator and out is None:
-        raise ValueError("several ranks share their scores in a folder: name one with --out")
-    settings = recipe_for(subject.folder, recipe, data or [])
-    with accelerator.main_process_first() if accelerator else nullcontext():
-        if data:
-            splits, refused = held_out(settings, columns=slices, limit=limit)
-        else:
-            splits, refused = whole(dataset or [], columns=slices, limit=limit, workers=options["workers"])
-            seen = seen or sorted(seen_generators(subject.folder) or ()) or None
-    rank = accelerator.process_index if accelerator else 0
-    if not rank:
-        complain(refused)
-    options |= {"how": settings.augmentation_settings(), "seed": settings.seed, "accelerator": accelerator}
-    # A model folder goes to others: only figures are left in it, no scores of a run under way and no pictures.
-    cache = ScoreCache(out / "scored" if out else None, subject.digest, rank)
-    scores, report = run(subject, splits, command, slices=slices, seen=seen, cache=cache, **options)
-    return None if rank else (scores, report, splits, out or Path(model), out is not None)
-
-
-def _ranks() -> Any:
-    """The accelerator of a run of several ranks; `None` for one alone."""
-    if int(os.environ.get("WORLD_SIZE", "1")) < 2:
-        return None
-    from accelerate import Accelerator
-
-    return Accelerator()
 
 
 def _refuse_unclear(dataset: list[str] | None, data: list[str] | None) -> None:
