@@ -120,20 +120,21 @@ def _novelty(real: pd.DataFrame, generated: pd.DataFrame, seen: Collection[str] 
     if seen is None:
         return
     known = generated["generator"].isin(list(seen))
-    for word, made in (("seen", generated[known]), ("unseen", generated[~known])):
+    for word, which in (("seen", known), ("unseen", ~known)):
+        made = cast(pd.DataFrame, generated[which])
         if len(made):
             figures = _ranking(pd.concat([real, made]), RANKING)
-            names = sorted(made["generator"].unique())
-            yield {"generators": word, "names": names, **figures, **_rate(cast(pd.DataFrame, made), "miss_rate")}
+            names = sorted(set(made["generator"]))
+            yield {"generators": word, "names": names, **figures, **_rate(made, "miss_rate")}
 
 
 def _cut(scores: pd.DataFrame, column: str) -> pd.Series:
     """The value of a column for each row in words; numbers of many values become quarters of their pictures."""
     if column not in scores:
         raise SliceError(f"no column {column!r} to slice by; found {', '.join(scores.columns)}")
-    values = scores[column]
+    values = cast(pd.Series, scores[column])
     if pd.api.types.is_numeric_dtype(values) and values.nunique() > MOST_VALUES:
-        quarters = pd.qcut(values, 4, labels=False, duplicates="drop")
+        quarters = cast(pd.Series, pd.qcut(values, 4, labels=False, duplicates="drop"))
         ends = values.groupby(quarters).agg(["min", "max"])
         values = quarters.map({i: f"{low:g} to {high:g}" for i, low, high in ends.itertuples()})
     elif values.nunique() > MOST_NAMES:

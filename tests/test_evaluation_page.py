@@ -34,9 +34,9 @@ def scores(splits):
 
 @pytest.fixture(scope="module")
 def page(scores, splits):
-    report = {"command": NASTY, "model": NASTY, "architecture": "cnn", "weights_sha256": "ab" * 32}
-    report["data"] = {"test": {"pictures": 60, "fingerprint": "f"}}
-    return as_html(scores, {**report, **tabulate(scores, OperatingPoint())}, splits)
+    facts = {"command": NASTY, "model": NASTY, "architecture": "cnn", "weights_sha256": "ab" * 32}
+    data = {"test": {"pictures": 60, "fingerprint": "f"}}
+    return as_html(scores, {**facts, "data": data, **tabulate(scores, OperatingPoint())}, splits)
 
 
 def test_it_has_all_drawings_and_tables(page):

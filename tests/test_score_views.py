@@ -47,7 +47,7 @@ def test_a_row_for_each_picture_and_view(subject, splits):
         ("validation", "clean"): 10, ("validation", "delivered"): 10, ("test", "clean"): 12, ("test", "delivered"): 12
     }  # fmt: skip
     assert found["score"].between(0, 1).all()
-    clean, delivered = (found[found["view"] == view]["score"].to_numpy() for view in ("clean", "delivered"))
+    clean, delivered = (np.asarray(found[found["view"] == view]["score"]) for view in ("clean", "delivered"))
     assert np.abs(clean - delivered).max() > 1e-4
 
 
