@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from datasets import DatasetDict
+from datasets import Dataset, DatasetDict
 
 from .data.loading import DataError, checked, open_dataset, prepare_splits
 from .recipe import Recipe, build_recipe, read_recipe, recipe_of
@@ -38,22 +38,22 @@ def held_out(recipe: Recipe, *, columns: Sequence[str] = (), limit: int = 0) -> 
     splits, refused = prepare_splits(open_dataset(recipe.data, columns=columns), **recipe.split_options())
     if not any(name in splits for name in MEASURED):
         raise DataError("no validation, test or unseen pictures in the data; give the dataset as an argument instead")
-    return _trimmed(splits, limit), refused
+    # Those for training stay whole, for their fingerprint.
+    return DatasetDict({k: _spread(part, limit if k in MEASURED else 0) for k, part in splits.items()}), refused
 
 
 def whole(
     data: Sequence[str], *, columns: Sequence[str] = (), limit: int = 0, workers: int = 1
 ) -> tuple[DatasetDict, list[str]]:
     """All pictures of some data as one split; arguments and results as of `held_out`."""
-    dataset, refused = checked(open_dataset(list(data), columns=columns), workers)
+    dataset, refused = checked(_spread(open_dataset(list(data), columns=columns), limit), workers)
     if not len(dataset):
         raise DataError(f"{', '.join(data)}: none of its pictures can be read")
-    return _trimmed(DatasetDict({WHOLE: dataset}), limit), refused
+    return DatasetDict({WHOLE: dataset}), refused
 
 
-def _trimmed(splits: DatasetDict, limit: int) -> DatasetDict:
-    """At most `limit` pictures of each measured split; those for training stay, for their fingerprint."""
-    parts = dict(splits)
-    for name in (name for name in MEASURED if name in parts and 0 < limit < len(parts[name])):
-        parts[name] = parts[name].select(np.linspace(0, len(parts[name]) - 1, limit).astype(int))
-    return DatasetDict(parts)
+def _spread(dataset: Dataset, limit: int) -> Dataset:
+    """At most `limit` pictures, spread over the dataset; all of them for 0."""
+    if not 0 < limit < len(dataset):
+        return dataset
+    return dataset.select(np.linspace(0, len(dataset) - 1, limit).astype(int))
