@@ -47,7 +47,7 @@ from fakeface.data.pictures import BalancedSampler, Pictures
 from fakeface.evaluation import VIEWS, evaluate_folder, markdown, write_report
 from fakeface.hub import save_model_folder
 from fakeface.image_processing_fakeface import FakeFaceImageProcessor
-from fakeface.metrics import DetectionMetric
+from fakeface.metrics import RocAuc
 from fakeface.modeling_fakeface import FakeFaceForImageClassification
 from fakeface.recipe import TRAINING_RECORD, Recipe, RecipeError, parse_recipe
 from fakeface.trunk import TrunkError, load_trunk
@@ -344,8 +344,8 @@ def margins(accelerator: Accelerator, model: nn.Module, loader: DataLoader) -> t
 
 def auc(found: tuple[np.ndarray, np.ndarray]) -> float:
     """ROC AUC of `margins`; the metric keeps a file of its own for each process."""
-    metric = DetectionMetric(experiment_id=str(os.getpid()))
-    return (metric.compute(predictions=expit(found[0]), references=found[1]) or {})["auc"]
+    metric = RocAuc(experiment_id=str(os.getpid()))
+    return (metric.compute(predictions=expit(found[0]), references=found[1], resamples=0) or {})["auc"]
 
 
 def validate(

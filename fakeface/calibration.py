@@ -1,14 +1,26 @@
 """Calibration: a temperature and a bias for the logits, and thresholds for the verdict, fitted on held-out data."""
 
+import json
 import math
+import os
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
+import torch
+from datasets import Dataset
 from scipy.optimize import minimize
 from scipy.special import expit
+from torch.utils.data import DataLoader
+from tqdm.auto import tqdm
 
 from .configuration_fakeface import FakeFaceConfig
+from .data.augment import Augmentation
+from .data.pictures import Pictures
+from .detector import Detector
 from .metrics import threshold_at_fpr
+
+VIEWS = ("clean", "delivered")
 
 
 @dataclass(frozen=True)
@@ -25,6 +37,15 @@ class Calibration:
         """Write the numbers into a model's config."""
         for name, value in vars(self).items():
             setattr(config, name, value)
+
+    def store_in(self, folder: Path) -> None:
+        """Write the numbers into a model folder's `config.json`; a reader sees the old file or the new one, whole."""
+        file = folder / "config.json"
+        fresh = folder / ".config.json.writing"
+        content = json.loads(file.read_text(encoding="utf-8"))
+        fresh.write_text(json.dumps({**content, **vars(self)}, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+        fresh.chmod(file.stat().st_mode)
+        os.replace(fresh, file)
 
 
 def fit(
@@ -72,3 +93,32 @@ def threshold_at_miss_rate(generated_scores: np.ndarray, miss_rate: float) -> fl
     allowed = math.floor(len(generated_scores) * miss_rate + 1e-9)
     lowest_kept = float(np.sort(generated_scores)[allowed])
     return max(0.0, float(np.nextafter(lowest_kept, -1.0)))
+
+
+@torch.inference_mode()
+def raw_margins(
+    detector: Detector,
+    dataset: Dataset,
+    *,
+    how: Augmentation | None = None,
+    seed: int = 0,
+    batch_size: int = 32,
+    workers: int = 0,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Uncalibrated `generated` minus `real` logits, and labels, of pictures clean and delivered: arguments for `fit`.
+
+    Args:
+        detector: its calibration is taken off the logits, whatever it is.
+        dataset: held-out pictures, from `fakeface.measured_data`.
+        how, seed: of the delivered view.
+        batch_size: pictures to a forward pass.
+        workers: processes that decode.
+    """
+    margins, labels, config = [], [], detector.config
+    for view in VIEWS:
+        pictures = Pictures(dataset, detector.processor, view, how, seed)
+        for batch in tqdm(DataLoader(pictures, batch_size, num_workers=workers), desc=view, unit="batch"):
+            logits = detector.model(pixel_values=batch["pixel_values"].to(detector.model.device)).logits.double()
+            margins.append((logits[:, 1] - logits[:, 0] - config.bias).cpu().numpy() * config.temperature)
+            labels.append(batch["labels"].numpy())
+    return np.concatenate(margins), np.concatenate(labels)

@@ -3,7 +3,6 @@
 import io
 import json
 import os
-import shlex
 import subprocess
 import sys
 import warnings
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from .data.cli import app as data_app
+from .evaluate_cli import calibrate, evaluate
 
 if TYPE_CHECKING:
     from .detector import Detector
@@ -169,35 +169,8 @@ def explain(
     _show(explanation.result)
 
 
-@app.command()
-def evaluate(
-    model: Annotated[Path, typer.Argument(help="A model folder.")],
-    data: Annotated[list[str], typer.Option(help="Parquet files, an image folder or a Hub dataset; repeatable.")],
-    out: Annotated[Path | None, typer.Option(help="Folder for the report; by default the model folder.")] = None,
-    recipe: Annotated[
-        Path | None, typer.Option(help="Recipe to split the data by; by default the model's own.")
-    ] = None,
-) -> None:
-    """Measure a model folder on the validation, test and unseen pictures of a dataset, clean and delivered.
-
-    Splits the data as the model's training did, so that no training picture is among them. Writes
-    scores.csv, evaluation.json and evaluation.md, and prints the tables.
-    """
-    with _clear_refusals():
-        from .data.loading import open_dataset, prepare_splits
-        from .evaluation import evaluate_folder, markdown, write_report
-        from .recipe import build_recipe, read_recipe, recipe_of
-
-        settings = build_recipe({**(read_recipe(recipe) if recipe else recipe_of(model)), "data": data})
-        splits, refused = prepare_splits(open_dataset(settings.data), **settings.split_options())
-        for message in refused:
-            _complain(message)
-        words = ["fakeface", "evaluate", str(model), *(word for part in data for word in ("--data", part))]
-        words += ["--recipe", str(recipe)] if recipe else []
-        options = {"how": settings.augmentation_settings(), "seed": settings.seed, "workers": settings.workers}
-        scores, report = evaluate_folder(model, splits, shlex.join(words), **options)
-        write_report(out or model, scores, report)
-        print(markdown(report))
+app.command()(evaluate)
+app.command()(calibrate)
 
 
 @app.command()

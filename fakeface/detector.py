@@ -12,7 +12,7 @@ import os
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from typing import Any, Literal, cast, overload
+from typing import Any, Literal, Protocol, cast, overload
 
 import numpy as np
 import torch
@@ -35,7 +35,16 @@ NOT_CALIBRATED = "the model is not calibrated: read the score as a rank, not as 
 LARGEST_SPREAD = 0.25  # of scores between re-encodings: above it the verdict stays open even where all agree on it
 
 
-def verdict(score: float, config: FakeFaceConfig) -> str:
+class Thresholds(Protocol):
+    """Whatever has the two thresholds of a verdict, as `FakeFaceConfig` has."""
+
+    @property
+    def threshold_generated(self) -> float: ...
+    @property
+    def threshold_real(self) -> float: ...
+
+
+def verdict(score: float, config: Thresholds) -> str:
     """Read the verdict off a score (0 to 1) at the thresholds stored with the model; a score on one is beyond it."""
     if score >= config.threshold_generated:
         return "generated"

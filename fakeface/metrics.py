@@ -1,14 +1,25 @@
-"""Metrics of a detector, as an `evaluate` metric over scikit-learn."""
+"""Metrics of a detector, as `evaluate` metrics: each figure with what it rests on and a bootstrap interval.
+
+    >>> from fakeface.metrics import RocAuc
+    >>> RocAuc().compute(predictions=[0.1, 0.4, 0.35, 0.8], references=[0, 0, 1, 1])          # doctest: +SKIP
+    {'n_real': 2, 'n_generated': 2, 'auc': 0.75, 'auc_interval': (0.5, 1.0), 'refused': {}}
+
+The figures themselves, and where they come from, are in `fakeface.figures`.
+"""
 
 import math
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, ClassVar
 
 import datasets
 import evaluate
 import numpy as np
-from sklearn.metrics import average_precision_score, roc_auc_score
 
-DESCRIPTION = "How well scores (probability of `generated`) tell generated pictures from real ones."
+from .figures import FIGURES, OF_PROBABILITIES, RATES, count, ece_of_noise, resampled, tpr_draws
+
+RESAMPLES = 1000
+LEVEL = 0.95
+SWAPPED = 0.35  # an AUC under it is not bad luck: labels or scores are the wrong way round
 
 
 def threshold_at_fpr(real_scores: np.ndarray, fpr: float) -> float:
@@ -24,106 +35,168 @@ def threshold_at_fpr(real_scores: np.ndarray, fpr: float) -> float:
     Raises:
         ValueError: fewer than 1 / fpr real pictures, which cannot resolve the rate.
     """
-    return min(1.0, float(np.nextafter(_highest_refused(real_scores, fpr), 2.0)))
+    if reason := too_few_real(len(real_scores), fpr):
+        raise ValueError(reason)
+    highest_refused = float(np.sort(real_scores)[::-1][math.floor(len(real_scores) * fpr + 1e-9)])
+    return min(1.0, float(np.nextafter(highest_refused, 2.0)))
 
 
-def _highest_refused(real_scores: np.ndarray, fpr: float) -> float:
-    """The score that a picture must exceed for at most a share `fpr` of real pictures to do so."""
-    n = len(real_scores)
-    allowed = math.floor(n * fpr + 1e-9)
-    if not allowed:
-        needed = math.ceil(1 / fpr - 1e-9)
-        raise ValueError(f"{n} real pictures cannot resolve a false-positive rate of {fpr:g}: at least {needed}")
-    return float(np.sort(real_scores)[::-1][allowed])
+def too_few_real(n: int, fpr: float) -> str:
+    """Why `n` real pictures cannot resolve a false-positive rate; empty where they can."""
+    needed = math.ceil(1 / fpr - 1e-9)
+    short = f"{n} real pictures cannot resolve a false-positive rate of {fpr:g}: at least {needed}"
+    return short if n < needed else ""
 
 
-def tpr_at_fpr(labels: np.ndarray, scores: np.ndarray, fpr: float) -> float:
-    """Share of generated pictures above the score that at most a share `fpr` of real ones exceeds."""
-    return float(np.mean(scores[labels == 1] > _highest_refused(scores[labels == 0], fpr)))
+def detection_metrics(
+    labels: np.ndarray,
+    scores: np.ndarray,
+    names: Sequence[str] = tuple(FIGURES),
+    *,
+    resamples: int = RESAMPLES,
+    level: float = LEVEL,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """Figures of scores, each with its interval.
 
+    Args:
+        labels: 0 real, 1 generated, (n,).
+        scores: probabilities of `generated`, (n,); for figures that only rank, any finite numbers.
+        names: of `fakeface.figures.FIGURES`.
+        resamples: bootstrap draws; 0 for no intervals.
+        level: share of the draws inside an interval.
+        seed: of the draws.
 
-class DetectionMetric(evaluate.Metric):
-    """ROC AUC, average precision, TPR at 1 % FPR and balanced accuracy at one half, each with what it rests on.
-
-    Predictions are scores in [0, 1], references labels (0 real, 1 generated). Figures that need both labels, or more
-    real pictures than there are, are `None`.
-    """
-
-    def _info(self) -> evaluate.MetricInfo:
-        features = datasets.Features({"predictions": datasets.Value("float64"), "references": datasets.Value("int32")})
-        return evaluate.MetricInfo(
-            description=DESCRIPTION, citation="", inputs_description=str(self.__doc__), features=features
-        )
-
-    def _compute(self, predictions: Any = None, references: Any = None, **kwargs: Any) -> dict[str, Any]:
-        return detection_metrics(np.asarray(references), np.asarray(predictions))
-
-
-def detection_metrics(labels: np.ndarray, scores: np.ndarray) -> dict[str, float | int | None]:
-    """The figures of `DetectionMetric` from arrays (n,) of labels and scores.
+    Returns:
+        `n_real`, `n_generated`, each figure as a float, its `…_interval` as (low, high), and `refused`: why a figure
+        is `None`, by its name.
 
     Raises:
-        ValueError: a score is not a number.
+        ValueError: a score is not a finite number, or a label is not 0 or 1.
     """
+    labels, scores = np.asarray(labels), np.asarray(scores, float)
     if not np.isfinite(scores).all():
         raise ValueError(f"{int((~np.isfinite(scores)).sum())} scores are not finite numbers")
-    real, generated = scores[labels == 0], scores[labels == 1]
-    result: dict[str, float | int | None] = {"n_real": len(real), "n_generated": len(generated)}
-    both = len(real) > 0 and len(generated) > 0
-    result["auc"] = float(roc_auc_score(labels, scores)) if both else None
-    result["average_precision"] = float(average_precision_score(labels, scores)) if both else None
-    result["balanced_accuracy"] = float((np.mean(real < 0.5) + np.mean(generated >= 0.5)) / 2) if both else None
-    result["tpr_at_fpr_0.01"] = tpr_at_fpr(labels, scores, 0.01) if both and len(real) >= 100 else None
-    return result
+    if not np.isin(labels, (0, 1)).all():
+        raise ValueError("labels must be 0 (real) and 1 (generated)")
+    n_real, n_generated = int((labels == 0).sum()), int((labels == 1).sum())
+    refused = {name: reason for name in names if (reason := _refusal(name, n_real, n_generated, scores))}
+    stated = [name for name in names if name not in refused]
+    result: dict[str, Any] = {"n_real": n_real, "n_generated": n_generated, **dict.fromkeys(names)}
+    if stated:
+        counts = count(labels, scores)
+        result |= {name: float(FIGURES[name](counts)[0]) for name in stated}
+        if resamples:
+            result |= _intervals(labels, scores, {name: result[name] for name in stated}, resamples, level, seed)
+    return {**result, "refused": refused}
+
+
+def _refusal(name: str, n_real: int, n_generated: int, scores: np.ndarray) -> str:
+    if not n_real and not n_generated:
+        return "there are no pictures"
+    if not n_real or not n_generated:
+        return f"it takes pictures of both labels, and all are {'real' if n_real else 'generated'}"
+    if name in OF_PROBABILITIES and not (scores.min() >= 0 and scores.max() <= 1):
+        return "scores outside 0 to 1 are no probabilities"
+    return too_few_real(n_real, RATES[name]) if name in RATES else ""
+
+
+def _intervals(
+    labels: np.ndarray, scores: np.ndarray, values: dict[str, float], resamples: int, level: float, seed: int
+) -> dict[str, tuple[float, float]]:
+    """Percentile bootstrap intervals (Efron and Tibshirani, 1993) of figures, by name."""
+    rng = np.random.default_rng(seed)
+    draws = {name: tpr_draws(labels, scores, RATES[name], resamples, rng) for name in values if name in RATES}
+    if names := [name for name in values if name not in RATES]:
+        parts = [[FIGURES[name](counts) for name in names] for counts in resampled(labels, scores, resamples, rng)]
+        draws |= {name: np.concatenate(drawn) for name, drawn in zip(names, zip(*parts, strict=True), strict=True)}
+    found = {}
+    for name in values:
+        low, high = (float(end) for end in np.quantile(draws[name], [(1 - level) / 2, (1 + level) / 2]))
+        if name == "ece":
+            # Noise in a bin never cancels another's, so a sample's error lies above the truth, and a resample's above
+            # that. The lower end leaves out what noise alone would give; where gaps are real, that is too careful.
+            noise = float(ece_of_noise(count(labels, scores))[0])
+            low = max(0.0, values[name] - noise - (float(draws[name].mean()) - low))
+        found[f"{name}_interval"] = (low, high)
+    return found
 
 
 def rank_auc(labels: np.ndarray, scores: np.ndarray) -> float:
-    """ROC AUC as the share of (real, generated) pairs in the right order, ties half (Mann and Whitney, 1947).
-
-    The same number as scikit-learn's, tens of times faster: a bootstrap asks for it a thousand times.
-    """
-    real, generated = np.sort(scores[labels == 0]), scores[labels == 1]
-    below = np.searchsorted(real, generated, "left") + np.searchsorted(real, generated, "right")
-    return float(below.mean() / (2 * len(real)))
-
-
-def expected_calibration_error(labels: np.ndarray, scores: np.ndarray, bins: int = 15) -> float:
-    """Mean gap between score and share of generated pictures over equal-width bins, weighted by their pictures.
-
-    Each label weighs one half, as in the calibration: the share of generated pictures in a test set is the
-    collector's choice, and a score that is right at one share is wrong at another (Naeini et al., 2015, for the bins).
-    """
-    n_generated = int(labels.sum())
-    n_real = len(labels) - n_generated
-    if not n_real or not n_generated:
-        return float("nan")
-    weights = np.where(labels == 1, 0.5 / n_generated, 0.5 / n_real)
-    bin_of = np.minimum((scores * bins).astype(int), bins - 1)
-    gaps = np.bincount(bin_of, weights * (scores - labels), minlength=bins)
-    return float(np.abs(gaps).sum())
+    """ROC AUC alone, without an interval; both labels must be there."""
+    return float(FIGURES["auc"](count(labels, scores))[0])
 
 
 def bootstrap_interval(
-    labels: np.ndarray, scores: np.ndarray, statistic: Any, resamples: int = 1000, level: float = 0.95, seed: int = 0
+    labels: np.ndarray, scores: np.ndarray, name: str, resamples: int = RESAMPLES, level: float = LEVEL, seed: int = 0
 ) -> tuple[float, float]:
-    """Percentile bootstrap interval, resampling real and generated pictures apart (Efron and Tibshirani, 1993).
+    """The interval of one figure alone; arguments as for `detection_metrics`. Raises ValueError where it is refused."""
+    found = detection_metrics(labels, scores, [name], resamples=resamples, level=level, seed=seed)
+    if name in found["refused"]:
+        raise ValueError(f"{name}: {found['refused'][name]}")
+    return found[f"{name}_interval"]
 
-    Args:
-        labels: (n,), 0 real and 1 generated.
-        scores: (n,).
-        statistic: function of (labels, scores) that gives a float.
-        resamples: how many times to draw.
-        level: share of the distribution inside the interval.
-        seed: of the draws.
+
+def looks_swapped(figures: dict[str, Any]) -> bool:
+    """Whether an AUC, with its interval, lies so far under one half that labels or scores must be swapped."""
+    return figures.get("auc") is not None and figures["auc"] < SWAPPED and figures["auc_interval"][1] < 0.5
+
+
+class DetectionMetric(evaluate.Metric):
+    """How well scores tell generated pictures from real ones: all figures, each with n and a bootstrap interval.
+
+    Predictions are scores, references labels (0 real, 1 generated). A figure that the pictures cannot give is `None`,
+    and `refused` says why. `compute` also takes `resamples`, `level` and `seed`.
+
+    On several ranks, pass what `accelerator.gather_for_metrics` gives to every rank, and an `experiment_id` of the
+    rank's own: the figures then are those of one rank.
     """
-    rng = np.random.default_rng(seed)
-    strata = [np.flatnonzero(labels == label) for label in (0, 1) if (labels == label).any()]
-    draws = []
-    for _ in range(resamples):
-        rows = np.concatenate([rng.choice(stratum, len(stratum)) for stratum in strata])
-        draws.append(statistic(labels[rows], scores[rows]))
-    low, high = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)
+
+    names: ClassVar[tuple[str, ...]] = tuple(FIGURES)
+
+    def _info(self) -> evaluate.MetricInfo:
+        features = datasets.Features({"predictions": datasets.Value("float64"), "references": datasets.Value("int32")})
+        words = str(self.__doc__)
+        return evaluate.MetricInfo(description=words, citation="", inputs_description=words, features=features)
+
+    def _compute(self, predictions: Any = None, references: Any = None, **kwargs: Any) -> dict[str, Any]:
+        return detection_metrics(np.asarray(references), np.asarray(predictions), self.names, **kwargs)
+
+
+class RocAuc(DetectionMetric):
+    """ROC AUC. Arguments and results as of `DetectionMetric`."""
+
+    names = ("auc",)
+
+
+class AveragePrecision(DetectionMetric):
+    """Average precision. Arguments and results as of `DetectionMetric`."""
+
+    names = ("average_precision",)
+
+
+class TprAtFpr(DetectionMetric):
+    """Share of generated pictures found at 1 %, 0.5 % and 0.1 % false positives, where enough reals resolve that."""
+
+    names = tuple(RATES)
+
+
+class BalancedAccuracy(DetectionMetric):
+    """Balanced accuracy at a score of one half. Arguments and results as of `DetectionMetric`."""
+
+    names = ("balanced_accuracy",)
+
+
+class EqualErrorRate(DetectionMetric):
+    """Equal error rate. Arguments and results as of `DetectionMetric`."""
+
+    names = ("eer",)
+
+
+class Calibration(DetectionMetric):
+    """Expected calibration error, Brier score and negative log likelihood, each label weighing one half."""
+
+    names = ("ece", "brier", "nll")
 
 
 def wilson_interval(successes: int, n: int, z: float = 1.959964) -> tuple[float, float]:

@@ -6,6 +6,7 @@ never run.
 
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +60,7 @@ def load_model_folder(
     Raises:
         ModelFolderError: it cannot be used.
     """
-    folder = _find(name, revision)
+    folder = find_folder(name, revision)
     config = _load_config(folder, name)
     processor = _load_processor(folder, name, config)
     state = _load_weights(folder, name, config)
@@ -68,15 +69,23 @@ def load_model_folder(
     return model, processor
 
 
-def _find(name: str, revision: str | None) -> Path:
-    """The folder on disk; of a Hub repository a snapshot in the cache that has no code files."""
+def find_folder(name: str, revision: str | None = None, files: Sequence[str] = (CONFIG, PROCESSOR, WEIGHTS)) -> Path:
+    """The folder on disk; of a Hub repository a snapshot in the cache that has no code files.
+
+    Args:
+        name, revision: as for `load_model_folder`.
+        files: names or patterns of what is fetched from the top of a Hub repository.
+
+    Raises:
+        ModelFolderError: there is no such folder or repository; the message has the cure.
+    """
     if os.path.isdir(name):
         return Path(name)
     if os.path.exists(name):
         raise ModelFolderError(f"{name}: a file, not a model folder; pass the folder that holds {CONFIG}")
     try:
         validate_repo_id(name)
-        return Path(snapshot_download(name, revision=revision, allow_patterns=[CONFIG, PROCESSOR, WEIGHTS]))
+        return Path(snapshot_download(name, revision=revision, allow_patterns=list(files), ignore_patterns="*/*"))
     except HFValidationError:
         raise ModelFolderError(f"{name}: no such folder; check the path") from None
     except GatedRepoError:
@@ -92,7 +101,8 @@ def _find(name: str, revision: str | None) -> Path:
         raise ModelFolderError(f"{name}: no such folder, and the Hub did not give it; {cure}") from error
 
 
-def _read_json(folder: Path, name: str, file: str) -> dict[str, Any]:
+def read_json(folder: Path, name: str, file: str) -> dict[str, Any]:
+    """The JSON object in a file of a folder that errors call `name`; raises ModelFolderError."""
     path = folder / file
     try:
         if path.stat().st_size > MOST_JSON:
@@ -108,7 +118,7 @@ def _read_json(folder: Path, name: str, file: str) -> dict[str, Any]:
 
 
 def _load_config(folder: Path, name: str) -> FakeFaceConfig:
-    content = _read_json(folder, name, CONFIG)
+    content = read_json(folder, name, CONFIG)
     if content.get("model_type") != FakeFaceConfig.model_type:
         kind = f'"model_type" is {json.dumps(content.get("model_type"))}, not "{FakeFaceConfig.model_type}"'
         raise ModelFolderError(f"{name}/{CONFIG}: {kind}; pass the folder of a fakeface model")
@@ -126,7 +136,7 @@ def _load_config(folder: Path, name: str) -> FakeFaceConfig:
 
 
 def _load_processor(folder: Path, name: str, config: FakeFaceConfig) -> FakeFaceImageProcessor:
-    content = _read_json(folder, name, PROCESSOR)
+    content = read_json(folder, name, PROCESSOR)
     fields = {"size", "crop_fraction", "image_mean", "image_std"}
     cure = "use the file saved with this model"
     try:
@@ -172,4 +182,4 @@ def _load_weights(folder: Path, name: str, config: FakeFaceConfig) -> dict[str, 
     return state
 
 
-__all__ = ["ModelFolderError", "default_model", "load_model_folder"]
+__all__ = ["ModelFolderError", "default_model", "find_folder", "load_model_folder", "read_json"]

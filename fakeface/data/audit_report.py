@@ -1,22 +1,17 @@
 """An audit as one HTML file that loads nothing from anywhere, and as JSON beside it."""
 
-import base64
-import io
 import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from ..configuration_fakeface import LABELS
-from ..images import load_picture
+from ..pages import COLOURS, svg, templates, thumbnail
 from .audit import Audit
 
 TEMPLATE = Path(__file__).with_name("audit_report.html")
-THUMBNAIL = 112  # pixels
-COLOURS = ("#2563eb", "#c2410c")  # real, generated; told apart by people with any colour vision
 
 
 def write_audit(audit: Audit, path: Path) -> Path:
@@ -39,10 +34,7 @@ def write_audit(audit: Audit, path: Path) -> Path:
 
 def as_html(audit: Audit) -> str:
     """The report as one HTML document; names and messages, which come from strangers, are escaped."""
-    pages = Environment(
-        loader=FileSystemLoader(TEMPLATE.parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True
-    )
-    pages.filters.update(auc=_auc, interval=_interval, shade=_shade)
+    pages = templates(TEMPLATE.parent, auc=_auc, interval=_interval, shade=_shade)
     report = {"command": "", "version": "", "model": "", **audit.report}
     leaking = [probe for probe in report["probes"] if probe["leaks"]]
     return pages.get_template(TEMPLATE.name).render(
@@ -59,7 +51,7 @@ def _details(audit: Audit, probe: dict[str, Any]) -> dict[str, Any]:
     sides = []
     for label, name in enumerate(LABELS):
         examples = [example for example in probe["examples"] if example["label"] == label]
-        shown = [{**example, "thumbnail": _thumbnail(audit.dataset[example["row"]]["image"])} for example in examples]
+        shown = [{**example, "thumbnail": thumbnail(audit.dataset[example["row"]]["image"])} for example in examples]
         sides.append({"label": name, "examples": shown})
     plot = _histograms(audit, list(probe["importances"])[:3])
     return {**probe, "sides": sides, "plot": plot}
@@ -77,15 +69,6 @@ def _heat(leaking: list[dict[str, Any]]) -> dict[str, Any]:
     return {"columns": [probe["title"] for probe in leaking] if rows else [], "rows": rows}
 
 
-def _thumbnail(image: Any) -> str:
-    """A picture as a small data address: decoded and saved anew, so that no stranger's byte stays."""
-    picture = load_picture(image)
-    picture.thumbnail((THUMBNAIL, THUMBNAIL))
-    buffer = io.BytesIO()
-    picture.save(buffer, "JPEG", quality=85)
-    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
-
-
 def _overview(probes: list[dict[str, Any]]) -> Markup:
     """AUCs with their intervals, one line a probe."""
     shown = [probe for probe in probes if probe["auc"] is not None][::-1]
@@ -101,7 +84,7 @@ def _overview(probes: list[dict[str, Any]]) -> Markup:
         axes.set_xlim(0.3, 1.02)
         axes.set_xlabel("AUC, generated against real")
 
-    return _svg(draw, (8.5, 0.6 + 0.34 * len(shown)), "AUC of each probe with its interval")
+    return svg(draw, (8.5, 0.6 + 0.34 * len(shown)), "AUC of each probe with its interval")
 
 
 def _histograms(audit: Audit, columns: list[str]) -> Markup:
@@ -121,29 +104,7 @@ def _histograms(audit: Audit, columns: list[str]) -> Markup:
             axes.set_yticks([])
         figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside right upper")
 
-    return _svg(draw, (9, 2.4), "Distributions of " + ", ".join(columns))
-
-
-def _svg(draw: Any, size: tuple[float, float], title: str) -> Markup:
-    """A figure of matplotlib as an inline SVG: no font, no date, the same bytes for the same figure."""
-    from matplotlib import rc_context
-    from matplotlib.figure import Figure
-
-    settings: dict[Any, Any] = {
-        "svg.fonttype": "none",
-        "svg.hashsalt": "fakeface",
-        "text.parse_math": False,
-        "font.size": 10,
-    }
-    with rc_context(settings):
-        figure = Figure(figsize=size, layout="constrained")
-        draw(figure)
-        buffer = io.StringIO()
-        nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
-        figure.savefig(buffer, format="svg", metadata=nothing)
-    drawing = buffer.getvalue()
-    # What stands before the element is for files of their own.
-    return Markup(drawing[drawing.index("<svg") :].replace("<svg ", f'<svg role="img" aria-label="{title}" ', 1))
+    return svg(draw, (9, 2.4), "Distributions of " + ", ".join(columns))
 
 
 def _auc(value: float | None) -> str:

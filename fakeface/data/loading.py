@@ -3,6 +3,7 @@
 import glob
 import hashlib
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,24 +32,25 @@ class DataError(ValueError):
     """The data cannot be used; the message names it and the cure."""
 
 
-def open_dataset(data: str | list[str], *, records: bool = False) -> Dataset:
+def open_dataset(data: str | list[str], *, records: bool = False, columns: Sequence[str] = ()) -> Dataset:
     """Open a dataset with the columns `image` (undecoded), `label`, `source` and `generator`.
 
     Args:
         data: one or several of: a parquet file or glob; a folder of parquet files; a folder with `real/` and
             `generated/` inside, where a deeper folder names the source (`generated/stylegan2/a.jpg`); a Hub dataset.
         records: keep the columns of `NATIVE` and `TOGETHER` too, where they are there.
+        columns: keep these too.
 
     Raises:
         DataError: nothing is there, or a column or label is not as it must be.
     """
-    parts = [_open_one(part, records) for part in ([data] if isinstance(data, str) else data)]
+    parts = [_open_one(part, records, columns) for part in ([data] if isinstance(data, str) else data)]
     if not parts:
         raise DataError("no data given: name parquet files, an image folder or a Hub dataset")
     return concatenate_datasets(parts)
 
 
-def _open_one(data: str, records: bool) -> Dataset:
+def _open_one(data: str, records: bool, columns: Sequence[str]) -> Dataset:
     path = Path(data).expanduser()
     if path.is_dir():
         # Beside its `data/`, a dataset that `fakeface data build` made has a parquet file of rejects.
@@ -63,7 +65,7 @@ def _open_one(data: str, records: bool) -> Dataset:
         dataset = _hub_dataset(data)
     else:
         raise DataError(f"{data}: no such file or folder")
-    return _normalise(dataset, data, records)
+    return _normalise(dataset, data, records, columns)
 
 
 def _parquet(files: list[str], data: str) -> Dataset:
@@ -104,7 +106,7 @@ def _image_folder(path: Path) -> Dataset:
     return Dataset.from_dict(rows)
 
 
-def _normalise(dataset: Dataset, data: str, records: bool) -> Dataset:
+def _normalise(dataset: Dataset, data: str, records: bool, columns: Sequence[str]) -> Dataset:
     """Bring types to one form; refuse what would silently train on the wrong labels."""
     if not len(dataset):
         raise DataError(f"{data}: no pictures in it")
@@ -126,6 +128,9 @@ def _normalise(dataset: Dataset, data: str, records: bool) -> Dataset:
     if records:
         dataset = _typed(dataset, data, {**NATIVE, **TOGETHER})
         keep += [*NATIVE, *TOGETHER]
+    if missing := [column for column in columns if column not in dataset.column_names]:
+        raise DataError(f"{data}: no column {missing[0]!r}; found {', '.join(dataset.column_names)}")
+    keep += [column for column in columns if column not in keep]
     dataset = dataset.select_columns([column for column in keep if column in dataset.column_names])
     return dataset.cast_column("label", ClassLabel(names=list(LABELS)))
 
@@ -153,6 +158,21 @@ def examine(row: dict[str, Any], index: int) -> dict[str, str]:
     # Other tools keep hashes of other kinds under this name; only ours can be compared.
     hash_ = given if PHASH.fullmatch(given) else phash(picture)
     return {"refused": "", "phash": hash_, "sha256": hashlib.sha256(data).hexdigest()}
+
+
+def checked(dataset: Dataset, workers: int = 1) -> tuple[Dataset, list[str]]:
+    """The readable pictures, with `phash` and `sha256` columns, and the messages of the refused ones.
+
+    Args:
+        dataset: from `open_dataset`.
+        workers: processes that decode.
+    """
+    examined = dataset.map(
+        examine, with_indices=True, num_proc=workers if workers > 1 else None, desc="Checking pictures"
+    )
+    refused = [message for message in examined["refused"] if message]
+    good = [i for i, message in enumerate(examined["refused"]) if not message]
+    return examined.select(good).remove_columns("refused"), refused
 
 
 def prepare_splits(
@@ -185,12 +205,7 @@ def prepare_splits(
     hold_out = hold_out or []
     if unknown := unknown_names(hold_out, dataset.unique("source"), dataset.unique("generator")):
         raise DataError(f"hold_out names {unknown}, which is neither a source nor a generator of this data")
-    examined = dataset.map(
-        examine, with_indices=True, num_proc=workers if workers > 1 else None, desc="Checking pictures"
-    )
-    refused = [message for message in examined["refused"] if message]
-    good = [i for i, message in enumerate(examined["refused"]) if not message]
-    dataset = examined.select(good).remove_columns("refused")
+    dataset, refused = checked(dataset, workers)
     if "split" in dataset.column_names:
         if hold_out:
             raise DataError(

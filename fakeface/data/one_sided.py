@@ -71,7 +71,7 @@ def one_sided(detector: "Detector", rows: Sequence[dict[str, Any]], labels: np.n
 
 
 def _auc(name: str, labels: np.ndarray, scores: np.ndarray) -> dict[str, Any]:
-    return {name: rank_auc(labels, scores), f"{name}_interval": bootstrap_interval(labels, scores, rank_auc)}
+    return {name: rank_auc(labels, scores), f"{name}_interval": bootstrap_interval(labels, scores, "auc")}
 
 
 @torch.inference_mode()

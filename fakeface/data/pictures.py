@@ -12,6 +12,7 @@ from torch.utils.data import Sampler
 from ..image_processing_fakeface import FakeFaceImageProcessor
 from ..images import load_picture
 from .augment import Augmentation, augment, deliver, sample_rng
+from .sweep import swept
 
 # A stream of random numbers apart from training's, so that the delivered view of a picture never changes.
 DELIVERED_EPOCH = 2**31
@@ -21,13 +22,14 @@ class Pictures(torch.utils.data.Dataset):
     """Pictures of a dataset, processed as in use.
 
     Args:
-        dataset: with `image` (undecoded) and `label`.
+        dataset: with `image` (undecoded) and `label`; for a step of the sweep also `sha256`.
         processor: cuts, resizes and normalises.
-        view: `clean`; `delivered`, one fixed delivery for each picture; or `augmented`, a fresh one each epoch.
-        how: the augmentation of the last two.
-        seed: of the augmentation.
+        view: `clean`; `delivered`, one fixed delivery for each picture; `augmented`, a fresh one each epoch; or a name
+            of `fakeface.data.sweep.SWEEP`.
+        how: the augmentation of `delivered` and `augmented`.
+        seed: of what is random.
 
-    An item is asked for by (epoch, index), or by index alone for the first two views; it has `pixel_values`
+    An item is asked for by (epoch, index), or by index alone for all views but `augmented`; it has `pixel_values`
     (3, size, size), `labels` and `index`.
     """
 
@@ -53,6 +55,8 @@ class Pictures(torch.utils.data.Dataset):
             picture = augment(picture, sample_rng(self.seed, epoch, index), self.how)
         elif self.view == "delivered":
             picture = deliver(picture, sample_rng(self.seed, epoch, index), self.how)
+        elif self.view != "clean":
+            picture = swept(picture, self.view, self.seed, row["sha256"])
         pixel_values = torch.from_numpy(self.processor.to_array(picture))
         return {"pixel_values": pixel_values, "labels": row["label"], "index": index}
 

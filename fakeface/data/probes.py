@@ -153,7 +153,7 @@ def _run(
         return Finding(probe, None, None, level, reason, {}, nothing)
     values = features[columns].to_numpy(np.float64)
     scores, importances = out_of_fold(values, labels, groups, seed)
-    interval = bootstrap_interval(labels, scores, rank_auc, level=level, seed=seed, resamples=1000)
+    interval = bootstrap_interval(labels, scores, "auc", level=level, seed=seed)
     order = np.argsort(-importances, kind="stable")
     shares = {columns[i]: float(importances[i]) for i in order if importances[i] > 0}
     return Finding(probe, rank_auc(labels, scores), interval, level, "", shares, scores)

@@ -1,0 +1,120 @@
+"""One run of `fakeface evaluate`: open the detector and the pictures, measure, and write the report."""
+
+import os
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .evaluation import evaluate, evaluate_scores, seen_generators, write_report
+from .evaluation_page import write_page
+from .measured_data import held_out, recipe_for, whole
+from .score_cache import ScoreCache
+from .score_table import read_scores
+from .subjects import open_subject
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
+OUT = Path("evaluation")  # where a report goes that has no model folder to go to
+PAGE = "evaluation.html"
+SCORED = "scored"  # in the report's folder: what a stopped run goes on from
+
+
+def run_on_scores(file: Path, command: str, *, out: Path | None, slices: Sequence[str]) -> tuple[dict[str, Any], Path]:
+    """Report of a CSV file of scores, written into a folder; returns it and the path of its page.
+
+    Raises:
+        ValueError: the file or a column of it cannot be used, or the folder not be written; the message has the cure.
+    """
+    scores, sha256 = read_scores(file)
+    report = evaluate_scores(scores, str(file), sha256, command, slices=slices)
+    folder = out or OUT
+    write_report(folder, scores, report)
+    write_page(folder / PAGE, scores, report)
+    return report, folder / PAGE
+
+
+def run_on_pictures(
+    model: str,
+    command: str,
+    *,
+    dataset: Sequence[str],
+    data: Sequence[str],
+    out: Path | None,
+    recipe: Path | None,
+    slices: Sequence[str],
+    generated: Sequence[str],
+    seen: Sequence[str],
+    limit: int,
+    device: str | None,
+    batch_size: int,
+    workers: int,
+    sweep: bool,
+    complain: Callable[[list[str]], None],
+) -> tuple[dict[str, Any], Path] | None:
+    """Report of a model on pictures, written into a folder.
+
+    Args:
+        model: a folder or Hub id.
+        command: for the report.
+        dataset: what to take all pictures of; empty where `data` names what to take held-out pictures of.
+        out: folder of the report. Without it figures on `data` go into a model folder, without page and pictures,
+            since a model folder goes to others.
+        recipe, limit: as for `fakeface.measured_data`.
+        generated, device: as for `open_subject`.
+        seen: generators that training saw; by default, of a whole dataset, what the model's own report says.
+        slices, batch_size, workers, sweep: as for `evaluate`.
+        complain: is told of pictures that are refused.
+
+    Returns:
+        The report and the path of its page, or of its JSON where it has none. `None` on all ranks but the first, which
+        tells for all.
+
+    Raises:
+        ValueError: model, data, options or folder cannot be used; the message has the cure.
+    """
+    accelerator = _ranks()
+    rank = accelerator.process_index if accelerator else 0
+    subject = open_subject(model, device=accelerator.device if accelerator else device, generated=generated)
+    own = out is None and bool(data) and os.path.isdir(model)
+    if accelerator and own:
+        raise ValueError("several ranks share their scores in a folder: name one with --out")
+    folder = Path(model) if own else out or OUT
+    settings = recipe_for(subject.folder, recipe, data)
+    with accelerator.main_process_first() if accelerator else nullcontext():  # the others find its cache
+        if data:
+            splits, refused = held_out(settings, columns=slices, limit=limit)
+        else:
+            splits, refused = whole(dataset, columns=slices, limit=limit, workers=workers)
+    complain(refused if not rank else [])
+    scores, report = evaluate(
+        subject,
+        splits,
+        command,
+        slices=slices,
+        seen=seen or (None if data else seen_generators(subject.folder)),
+        how=settings.augmentation_settings(),
+        seed=settings.seed,
+        batch_size=batch_size,
+        workers=workers,
+        sweep=sweep,
+        cache=ScoreCache(None if own else folder / SCORED, subject.digest, rank),
+        accelerator=accelerator,
+    )
+    if rank:
+        return None
+    write_report(folder, scores, report)
+    if own:
+        return report, folder / "evaluation.json"
+    write_page(folder / PAGE, scores, report, splits)
+    return report, folder / PAGE
+
+
+def _ranks() -> "Accelerator | None":
+    """The accelerator of a run of several ranks; `None` for one alone."""
+    if int(os.environ.get("WORLD_SIZE", "1")) < 2:
+        return None
+    from accelerate import Accelerator
+
+    return Accelerator()

@@ -1,0 +1,213 @@
+"""The tables of a report, from a row for each picture and view."""
+
+from collections.abc import Collection, Iterator, Sequence
+from typing import Any, cast
+
+import numpy as np
+import pandas as pd
+
+from .data.sweep import SWEEP
+from .detector import Thresholds, verdict
+from .evaluation_text import FIGURE_NAMES
+from .figures import FIGURES, RATES
+from .metrics import detection_metrics, looks_swapped, wilson_interval
+from .score_views import VIEWS
+
+# Below this many pictures a rate says nothing: one error is five per cent.
+SMALLEST_ROW = 20
+RANKING = ("auc", *RATES)
+MOST_VALUES = 12  # of a column of numbers; one with more is cut into quarters
+MOST_NAMES = 100  # of a column of words
+MISTAKES = 12  # pictures shown of each kind of mistake
+
+
+class SliceError(ValueError):
+    """A column cannot be sliced by; the message says why."""
+
+
+def tabulate(
+    scores: pd.DataFrame, config: Thresholds, *, slices: Sequence[str] = (), seen: Collection[str] | None = None
+) -> dict[str, Any]:
+    """All tables of a report.
+
+    Args:
+        scores: rows of `score_splits`.
+        config: has the thresholds, and may have the `target_fpr` they were picked for.
+        slices: columns whose values get a row each.
+        seen: generators that training saw; `None` where that is not known or the splits say it.
+
+    Returns:
+        `operating_point` and lists of rows: `overall` (per split and view), `generators` (each against all real
+        pictures of its split and view), `real_sources` (false-positive rate), `slices`, `novelty` (seen and unseen
+        generators, each against all real pictures), `sweep`, `summary` (the worst row beside the mean) and `mistakes`.
+        `kept_out` is the false-positive rate of seen sources over validation and test together, all of which training
+        never saw. `remarks` says in words what must not be overlooked.
+
+    Raises:
+        SliceError: a column has too many values, or is not there.
+        ValueError: a score is not a number.
+    """
+    scores = scores.assign(verdict=[verdict(score, config) for score in scores["score"]])
+    plain = cast(pd.DataFrame, scores[scores["view"].isin(VIEWS)])
+    tables: dict[str, Any] = {
+        "operating_point": {
+            name: getattr(config, name) for name in ("threshold_generated", "threshold_real", "target_fpr")
+        },
+        **{name: [] for name in ("overall", "generators", "real_sources", "slices", "novelty")},
+    }
+    cut = {column: _cut(scores, column) for column in slices}
+    for (split, view), rows in _groups(plain, "split", "view", sort=False):
+        place = {"split": split, "view": view}
+        real, generated = _of_label(rows, 0), _of_label(rows, 1)
+        tables["overall"].append({**place, **_overall(rows)})
+        for (generator,), made in _groups(generated, "generator"):
+            figures = {**_ranking(pd.concat([real, made]), RANKING), **_rate(made, "miss_rate")}
+            tables["generators"].append({**place, "generator": generator, **figures})
+        for (source,), photographs in _groups(real, "source"):
+            tables["real_sources"].append({**place, "source": source, **_rate(photographs, "fpr")})
+        tables["novelty"] += [{**place, **row} for row in _novelty(real, generated, seen)]
+        for column, values in cut.items():
+            tables["slices"] += [{**place, "column": column, **row} for row in _slices(rows, values)]
+    held_out = cast(pd.DataFrame, plain[plain["split"].isin(["validation", "test"])])
+    tables["kept_out"] = [
+        {"source": source, "view": view, **_rate(rows, "fpr")}
+        for (source, view), rows in _groups(_of_label(held_out, 0), "source", "view")
+    ]
+    tables["sweep"] = _sweep(scores)
+    tables["summary"] = _summary(tables)
+    tables["mistakes"] = _mistakes(cast(pd.DataFrame, plain[plain["view"] == "clean"]))
+    tables["remarks"] = remarks(tables)
+    return tables
+
+
+def _groups(rows: pd.DataFrame, *columns: str, sort: bool = True) -> Iterator[tuple[tuple[str, ...], pd.DataFrame]]:
+    for key, group in rows.groupby(list(columns), sort=sort):
+        yield cast(tuple[str, ...], key), group
+
+
+def _of_label(rows: pd.DataFrame, label: int) -> pd.DataFrame:
+    return cast(pd.DataFrame, rows[rows["label"] == label])
+
+
+def _overall(rows: pd.DataFrame) -> dict[str, Any]:
+    return {
+        **_ranking(rows),
+        **_rate(_of_label(rows, 0), "fpr"),
+        **_rate(_of_label(rows, 1), "miss_rate"),
+        "uncertain": float((rows.verdict == "uncertain").mean()),
+    }
+
+
+def _ranking(rows: pd.DataFrame, names: Sequence[str] | None = None) -> dict[str, Any]:
+    """Figures with n and their intervals; `None` where `refused` says why."""
+    labels, scores = rows.label.to_numpy(), rows.score.to_numpy()
+    return detection_metrics(labels, scores, names) if names else detection_metrics(labels, scores)
+
+
+def _rate(rows: pd.DataFrame, name: str) -> dict[str, Any]:
+    """Share of one label's pictures with the opposite verdict: real called generated, or generated called real."""
+    if len(rows) < SMALLEST_ROW:
+        return {f"{name}_n": len(rows), name: None}
+    wrong = rows.verdict == ("generated" if name == "fpr" else "real")
+    return {
+        f"{name}_n": len(rows),
+        name: float(wrong.mean()),
+        f"{name}_interval": wilson_interval(int(wrong.sum()), len(rows)),
+    }
+
+
+def _novelty(real: pd.DataFrame, generated: pd.DataFrame, seen: Collection[str] | None) -> Iterator[dict[str, Any]]:
+    if seen is None:
+        return
+    known = generated["generator"].isin(list(seen))
+    for word, which in (("seen", known), ("unseen", ~known)):
+        made = cast(pd.DataFrame, generated[which])
+        if len(made):
+            figures = _ranking(pd.concat([real, made]), RANKING)
+            names = sorted(set(made["generator"]))
+            yield {"generators": word, "names": names, **figures, **_rate(made, "miss_rate")}
+
+
+def _cut(scores: pd.DataFrame, column: str) -> pd.Series:
+    """The value of a column for each row in words; numbers of many values become quarters of their pictures."""
+    if column not in scores:
+        raise SliceError(f"no column {column!r} to slice by; found {', '.join(scores.columns)}")
+    values = cast(pd.Series, scores[column])
+    if pd.api.types.is_numeric_dtype(values) and values.nunique() > MOST_VALUES:
+        quarters = cast(pd.Series, pd.qcut(values, 4, labels=False, duplicates="drop"))
+        ends = values.groupby(quarters).agg(["min", "max"])
+        values = quarters.map({i: f"{low:g} to {high:g}" for i, low, high in ends.itertuples()})
+    elif values.nunique() > MOST_NAMES:
+        raise SliceError(f"column {column!r} has {values.nunique()} values: slice by one with at most {MOST_NAMES}")
+    return values.where(values.notna(), "(none)").astype(str)
+
+
+def _slices(rows: pd.DataFrame, values: pd.Series) -> Iterator[dict[str, Any]]:
+    for (value,), part in _groups(rows.assign(slice=values.loc[rows.index]), "slice"):
+        yield {"value": value, **_rate(_of_label(part, 0), "fpr"), **_rate(_of_label(part, 1), "miss_rate")}
+
+
+def _sweep(scores: pd.DataFrame) -> list[dict[str, Any]]:
+    swept = cast(pd.DataFrame, scores[scores["view"].isin(list(SWEEP))])
+    found = []
+    for (split, view), rows in _groups(swept, "split", "view", sort=False):
+        real, generated = _of_label(rows, 0), _of_label(rows, 1)
+        means = {"mean_real": real["score"].mean(), "mean_generated": generated["score"].mean()}
+        found.append(
+            {"split": split, "view": view, "family": SWEEP[view].family, "strength": float(SWEEP[view].strength)}
+            | {**_ranking(rows, RANKING), **_rate(real, "fpr"), **_rate(generated, "miss_rate")}
+            | {name: None if np.isnan(mean) else float(mean) for name, mean in means.items()}
+        )
+    return found
+
+
+def _summary(tables: dict[str, Any]) -> list[dict[str, Any]]:
+    """Of each table's rows of one split and view: the mean, and the worst row by name."""
+    found = []
+    for table, name, figure, worst_of in (
+        ("generators", "generator", "auc", min),
+        ("generators", "generator", "tpr_at_fpr_0.01", min),
+        ("generators", "generator", "miss_rate", max),
+        ("real_sources", "source", "fpr", max),
+    ):
+        rows = [row for row in tables[table] if row[figure] is not None]
+        for split, view in dict.fromkeys((row["split"], row["view"]) for row in rows):
+            own = [row for row in rows if (row["split"], row["view"]) == (split, view)]
+            worst = worst_of(own, key=lambda row: row[figure])
+            found.append(
+                {"split": split, "view": view, "of": table, "figure": figure, "rows": len(own)}
+                | {"mean": float(np.mean([row[figure] for row in own]))}
+                | {"worst": worst[figure], "worst_interval": worst[f"{figure}_interval"], "worst_row": worst[name]}
+            )
+    return found
+
+
+def _mistakes(rows: pd.DataFrame) -> list[dict[str, Any]]:
+    """The pictures with the surest wrong verdicts, of each label and split."""
+    found = []
+    columns = ["split", "sha256", "label", "source", "generator", "score"]
+    for (_, label), own in _groups(rows, "split", "label", sort=False):
+        wrong = cast(pd.DataFrame, own[own.verdict == ("generated", "real")[int(label)]])
+        order = np.lexsort((wrong["sha256"], wrong["score"] * (1 if label else -1)))
+        found += cast(pd.DataFrame, wrong.iloc[order][:MISTAKES][columns]).to_dict("records")
+    return found
+
+
+def remarks(tables: dict[str, Any]) -> list[str]:
+    """What must not be overlooked, in words: swapped labels, one label alone, rates that cannot be stated."""
+    found = []
+    unstated: dict[tuple[str, str], list[str]] = {}
+    for row in tables["overall"]:
+        where = f"{row['split']}, {row['view']}"
+        if looks_swapped(row):
+            words = f"AUC {row['auc']:.3f} is far under 0.5: labels or scores are the wrong way round"
+            found.append(f"{where}: {words}; check what the labels mean, or name the right one with --generated-label")
+        if set(row["refused"]) == set(FIGURES):
+            found.append(f"{where}: no figure that takes both labels can be stated: {row['refused']['auc']}")
+            continue
+        for name, reason in row["refused"].items():
+            unstated.setdefault((FIGURE_NAMES[name], reason), []).append(where)
+    found += [f"{name} is not stated for {'; '.join(places)}: {reason}" for (name, reason), places in unstated.items()]
+    if any(row["generator"] == "unknown" for row in tables["generators"]):
+        found.append("pictures without the name of their generator stand together as `unknown`")
+    return found

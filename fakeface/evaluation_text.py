@@ -1,0 +1,126 @@
+"""A report in Markdown, and the cells that cards and pages share with it."""
+
+from collections.abc import Sequence
+from typing import Any
+
+FIGURE_NAMES = {
+    "auc": "AUC",
+    "average_precision": "average precision",
+    "tpr_at_fpr_0.01": "TPR at 1 % FPR",
+    "tpr_at_fpr_0.005": "TPR at 0.5 % FPR",
+    "tpr_at_fpr_0.001": "TPR at 0.1 % FPR",
+    "balanced_accuracy": "balanced accuracy",
+    "eer": "EER",
+    "ece": "ECE",
+    "brier": "Brier",
+    "nll": "NLL",
+    "fpr": "false positives",
+    "miss_rate": "missed",
+}
+RATES = ("fpr", "miss_rate")
+
+Table = tuple[str, list[str], list[list[str]]]  # title, head, rows
+
+
+def tables(report: dict[str, Any]) -> list[Table]:
+    """All tables of a report as text, those without rows left out."""
+    return [table for table in _tables(report) if table[2]]
+
+
+def _tables(report: dict[str, Any]) -> list[Table]:
+    place = ["split", "view"]
+    other = ["average_precision", "tpr_at_fpr_0.005", "tpr_at_fpr_0.001", "balanced_accuracy", "eer", "brier", "nll"]
+    both = ["fpr_n", "fpr", "miss_rate_n", "miss_rate"]
+    return [
+        ("Overall", [*place, *OVERALL], [[*_cells(row, place), *overall_cells(row)] for row in report["overall"]]),
+        _table("Overall, the other figures", report["overall"], [*place, *other]),
+        (
+            "The worst row beside the mean",
+            [*place, "of", "figure", "rows", "mean", "worst", "which"],
+            [_summary_cells(row) for row in report.get("summary", [])],
+        ),
+        _table("Generators", report["generators"], ["generator", *place, "n_generated", *RANKED, "miss_rate"]),
+        _table(
+            "Generators that training saw, and others",
+            report.get("novelty", []),
+            ["generators", *place, "n_real", "n_generated", *RANKED, "miss_rate"],
+        ),
+        _table("Real sources", report["real_sources"], ["source", *place, "fpr_n", "fpr"]),
+        _table("Slices", report.get("slices", []), ["column", "value", *place, *both]),
+        _table("Delivery sweep", report.get("sweep", []), ["view", "split", *RANKED, "fpr", "miss_rate"]),
+    ]
+
+
+OVERALL = ["real + generated", "AUC", "TPR at 1 % FPR", "false positives", "missed", "uncertain", "ECE"]
+RANKED = ("auc", "tpr_at_fpr_0.01")
+HEADS = {"source": "real source", "n_generated": "n", "fpr_n": "n real", "miss_rate_n": "n generated"}
+
+
+def _table(title: str, rows: Sequence[dict[str, Any]], columns: Sequence[str]) -> Table:
+    head = [FIGURE_NAMES.get(column, HEADS.get(column, column)) for column in columns]
+    return title, head, [_cells(row, columns) for row in rows]
+
+
+def _cells(row: dict[str, Any], columns: Sequence[str]) -> list[str]:
+    return [cell(row, column) for column in columns]
+
+
+def cell(row: dict[str, Any], name: str) -> str:
+    """One value of a row as text, with its interval if it is a figure."""
+    if name in RATES:
+        return percent(row, name)
+    return figure(row, name) if name in FIGURE_NAMES else str(row[name])
+
+
+def _summary_cells(row: dict[str, Any]) -> list[str]:
+    show = percent if row["figure"] in RATES else figure
+    mean = f"{100 * row['mean']:.1f} %" if row["figure"] in RATES else f"{row['mean']:.3f}"
+    words = [row["split"], row["view"], row["of"].replace("_", " "), FIGURE_NAMES[row["figure"]], str(row["rows"])]
+    return [*words, mean, show(row, "worst"), row["worst_row"]]
+
+
+def markdown(report: dict[str, Any]) -> str:
+    """The tables of a report, and what must not be overlooked, as Markdown."""
+    said = [f"- {_escaped(remark)}" for remark in report.get("remarks", [])]
+    parts = ["\n".join(said)] if said else []
+    parts += [f"### {title}\n\n{table(head, rows)}" for title, head, rows in tables(report)]
+    return "\n\n".join(parts) + "\n"
+
+
+def overall_cells(row: dict[str, Any]) -> list[str]:
+    """The figures of an `overall` row: n, AUC, TPR at 1 % FPR, false positives, missed, uncertain, ECE."""
+    return [
+        f"{row['n_real']} + {row['n_generated']}",
+        figure(row, "auc"),
+        figure(row, "tpr_at_fpr_0.01"),
+        percent(row, "fpr"),
+        percent(row, "miss_rate"),
+        f"{100 * row['uncertain']:.1f} %",
+        "–" if row["ece"] is None else f"{row['ece']:.3f}",
+    ]
+
+
+def table(head: list[str], rows: list[list[str]]) -> str:
+    """A Markdown table; names in it are a stranger's, and must not pass for another cell or line."""
+    lines = [head, ["---"] * len(head), *([_escaped(text) for text in row] for row in rows)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _escaped(text: str) -> str:
+    return "".join(c if c.isprintable() else " " for c in text).replace("|", "\\|").replace("<", "&lt;")
+
+
+def figure(row: dict[str, Any], name: str) -> str:
+    """`0.987 (0.981–0.992)`, or a dash where it could not be measured."""
+    if row.get(name) is None:
+        return "–"
+    low, high = row[f"{name}_interval"]
+    return f"{row[name]:.3f} ({low:.3f}–{high:.3f})"
+
+
+def percent(row: dict[str, Any], name: str) -> str:
+    """`1.2 % (0.6–2.3)`, or a dash where there are too few pictures."""
+    if row.get(name) is None:
+        return "–"
+    low, high = row[f"{name}_interval"]
+    return f"{100 * row[name]:.1f} % ({100 * low:.1f}–{100 * high:.1f})"

@@ -1,0 +1,166 @@
+"""Detectors under test: a fakeface model folder, or any image classifier that transformers opens.
+
+Weights are read from safetensors and code is never loaded from a model's folder, whoever made it.
+"""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+from . import __version__
+from .configuration_fakeface import FakeFaceConfig
+from .detector import Detector
+from .devices import pick_device
+from .label_names import LabelsError, generated_labels
+from .model_folder import CONFIG, WEIGHTS, ModelFolderError, find_folder, read_json
+
+FILES = ("*.json", "*.safetensors")  # of a Hub repository; more is not needed and not fetched
+
+
+@dataclass(frozen=True)
+class OperatingPoint:
+    """Where scores become verdicts; by default at one half, as a pipeline names the likelier label."""
+
+    threshold_generated: float = 0.5
+    threshold_real: float = 0.5
+    target_fpr: float | None = None
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A detector under test.
+
+    Attributes:
+        name: as it was asked for.
+        folder: where its files are.
+        architecture: of a fakeface model, or the class of another.
+        weights_sha256: of its weights, 64 hex digits.
+        processor: has `to_array`, from an RGB picture to the model's input.
+        forward: from a batch of inputs, on any device, to scores (n,).
+        point: its thresholds.
+        generated: places of the labels that mean `generated`.
+    """
+
+    name: str
+    folder: Path
+    architecture: str
+    weights_sha256: str
+    processor: Any
+    forward: Callable[[torch.Tensor], torch.Tensor]
+    point: Any
+    generated: tuple[int, ...] = (1,)
+
+    def score(self, inputs: Sequence[torch.Tensor]) -> np.ndarray:
+        """Scores of some inputs, (n,), in one pass where they have one shape.
+
+        Raises:
+            ModelFolderError: the weights give no number.
+        """
+        alike = len({tuple(one.shape) for one in inputs}) == 1
+        batches = [torch.stack(list(inputs))] if alike else [one[None] for one in inputs]
+        scores = np.concatenate([self.forward(batch).float().cpu().numpy() for batch in batches])
+        if not np.isfinite(scores).all():
+            raise ModelFolderError(f"{self.name}: its weights give no number as score; fetch it again")
+        return scores
+
+    @property
+    def digest(self) -> str:
+        """Of all that a score depends on beside the picture: weights, settings, labels, this package's version."""
+        digest = hashlib.sha256(f"{__version__} {self.weights_sha256} {self.generated}".encode())
+        for file in sorted(self.folder.glob("*config.json")):
+            digest.update(file.read_bytes())
+        return digest.hexdigest()
+
+
+def open_subject(name: str, *, device: str | torch.device | None = None, generated: Sequence[str] = ()) -> Subject:
+    """Open the model to be tested.
+
+    Args:
+        name: a folder or a Hub id.
+        device: where to compute; by default the GPU if there is one.
+        generated: names of the labels that mean `generated`, where their names do not say.
+
+    Raises:
+        ModelFolderError: it cannot be opened; the message has the cure.
+        LabelsError: its labels cannot be told apart.
+        ValueError: there is no such device.
+    """
+    where = pick_device(device)
+    folder = find_folder(name, files=FILES)
+    if read_json(folder, name, CONFIG).get("model_type") == FakeFaceConfig.model_type:
+        return _fakeface(name, folder, where)
+    return _classifier(name, folder, where, generated)
+
+
+def _fakeface(name: str, folder: Path, device: torch.device) -> Subject:
+    detector = Detector.from_pretrained(folder, device=device, faces=False)
+
+    def forward(inputs: torch.Tensor) -> torch.Tensor:
+        return detector.model(pixel_values=inputs.to(device)).logits.softmax(-1)[:, 1]
+
+    config = detector.config
+    return Subject(name, folder, config.architecture, weights_sha256(folder), detector.processor, forward, point=config)
+
+
+@dataclass(frozen=True)
+class _Processor:
+    """An image processor of transformers, with the method of ours."""
+
+    processor: Any
+
+    def to_array(self, picture: Image.Image) -> np.ndarray:
+        return self.processor(images=picture, return_tensors="pt")["pixel_values"][0].numpy()
+
+
+def _classifier(name: str, folder: Path, device: torch.device, chosen: Sequence[str]) -> Subject:
+    from transformers import AutoImageProcessor, AutoModelForImageClassification
+
+    if "quantization_config" in read_json(folder, name, CONFIG):
+        raise ModelFolderError(f"{name}: quantised models are not taken; use the one it was made from")
+    try:
+        model, loaded = AutoModelForImageClassification.from_pretrained(
+            folder, trust_remote_code=False, use_safetensors=True, output_loading_info=True
+        )
+        processor = AutoImageProcessor.from_pretrained(folder, trust_remote_code=False)
+    except Exception as error:  # a stranger's files fail in many places, each with a type of its own
+        reason = str(error).strip().partition("\n")[0][:200]
+        cure = "it takes an image classifier of transformers with weights as safetensors"
+        raise ModelFolderError(f"{name}: cannot be opened ({reason}); {cure}") from error
+    if broken := sorted({*loaded["missing_keys"], *(key for key, *_ in loaded["mismatched_keys"])}):
+        raise ModelFolderError(
+            f"{name}: its weights lack {broken[0]}, and random ones would say nothing; fetch it again"
+        )
+    model.eval().to(device)
+    try:
+        places = generated_labels([str(label) for _, label in sorted(model.config.id2label.items())], chosen)
+    except LabelsError as error:
+        raise LabelsError(f"{name}: {error}") from None
+
+    def forward(inputs: torch.Tensor) -> torch.Tensor:
+        logits = model(pixel_values=inputs.to(device)).logits
+        # As the pipeline of transformers reads logits.
+        if logits.shape[1] == 1 or model.config.problem_type == "multi_label_classification":
+            chances = logits.sigmoid()
+            return chances[:, places].amax(-1) if places else 1 - chances.amax(-1)
+        return logits.softmax(-1)[:, places].sum(-1).clamp(0, 1)
+
+    kind = type(model).__name__
+    weights = weights_sha256(folder)
+    return Subject(name, folder, kind, weights, _Processor(processor), forward, OperatingPoint(), tuple(places))
+
+
+def weights_sha256(folder: str | Path) -> str:
+    """sha256 of a model folder's weights, as 64 hex digits; of all safetensors, by name, where they are in shards."""
+    whole = Path(folder) / WEIGHTS
+    digest = hashlib.sha256()
+    for path in [whole] if whole.is_file() else sorted(Path(folder).glob("*.safetensors")):
+        with path.open("rb") as file:
+            while part := file.read(2**20):
+                digest.update(part)
+    return digest.hexdigest()

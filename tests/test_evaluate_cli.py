@@ -1,0 +1,149 @@
+"""`fakeface evaluate` and `fakeface calibrate`, as they are called."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from planted import planted
+from test_metrics import TWO_RANKS
+from tiny import tiny_folder
+from typer.testing import CliRunner, Result
+
+from fakeface import cli
+from fakeface.configuration_fakeface import FakeFaceConfig
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory) -> Path:
+    """A folder with a model and 240 pictures, of which 120 photographs."""
+    folder = tmp_path_factory.mktemp("place")
+    tiny_folder(folder / "model", threshold_generated=0.6, threshold_real=0.2, target_fpr=0.01)
+    dataset = planted(240)
+    dataset.add_column("sex", ["f", "m", "m"] * 80).to_parquet(folder / "data.parquet")
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def _there(place, monkeypatch):
+    monkeypatch.chdir(place)
+
+
+def invoke(*arguments: str) -> Result:
+    result = CliRunner().invoke(cli.app, [*arguments, "--workers", "0"])
+    if result.exception and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result
+
+
+def refusal(*arguments: str) -> str:
+    result = invoke(*arguments)
+    assert result.exit_code == 2
+    # Beside bars of progress, whose lines end in a rate.
+    (line,) = [line for line in result.stderr.splitlines() if line.strip() and not line.rstrip().endswith("/s]")]
+    return line
+
+
+def test_a_whole_dataset_gets_a_report_and_a_page(place):
+    result = invoke("evaluate", "model", "data.parquet", "--out", "whole", "--slice", "sex", "--seen", "stylegan2")
+    assert result.exit_code == 0, result.stderr
+    report = json.loads((place / "whole" / "evaluation.json").read_text())
+    assert [(row["split"], row["view"], row["n_real"]) for row in report["overall"]] == [
+        ("all", "clean", 120), ("all", "delivered", 120)
+    ]  # fmt: skip
+    assert report["operating_point"] == {"threshold_generated": 0.6, "threshold_real": 0.2, "target_fpr": 0.01}
+    assert {row["value"] for row in report["slices"]} == {"f", "m"}
+    assert {row["generators"] for row in report["novelty"]} == {"seen"}
+    assert report["data"]["all"]["pictures"] == 240
+    assert len(pd.read_csv(place / "whole" / "scores.csv")) == 480
+    page = (place / "whole" / "evaluation.html").read_text()
+    assert page.count("<svg") == 3  # no sweep was asked for
+    assert "Delivery sweep" not in page
+    assert "| all | clean | 120 + 120 |" in result.stdout
+
+
+def test_held_out_figures_go_into_the_model_folder_and_pictures_do_not(place):
+    before = {file.name for file in (place / "model").iterdir()}
+    result = invoke("evaluate", "model", "--data", "data.parquet")
+    assert result.exit_code == 0, result.stderr
+    made = {file.name for file in (place / "model").iterdir()} - before
+    assert made == {"evaluation.json", "evaluation.csv", "evaluation.md", "scores.csv"}
+    report = json.loads((place / "model" / "evaluation.json").read_text())
+    assert [(row["split"], row["n_real"]) for row in report["overall"][::2]] == [("validation", 12), ("test", 24)]
+    assert {name: part["pictures"] for name, part in report["data"].items()} == {
+        "train": 168, "validation": 24, "test": 48
+    }  # fmt: skip
+
+
+def test_scores_of_a_report_give_its_figures_again(place):
+    invoke("evaluate", "model", "data.parquet", "--out", "first")
+    assert invoke("evaluate", "first/scores.csv", "--out", "again").exit_code == 0
+    first, again = (json.loads((place / name / "evaluation.json").read_text()) for name in ("first", "again"))
+    for one, other in zip(first["overall"], again["overall"], strict=True):
+        assert other["auc"] == pytest.approx(one["auc"], abs=1e-9)
+        assert other["auc_interval"] == pytest.approx(one["auc_interval"], abs=1e-9)
+    assert again["architecture"] == "scores"
+
+
+def test_two_ranks_give_the_report_of_one(place, repo):
+    """131 pictures in batches of 8: neither the ranks nor the last batch come out even."""
+    arguments = ["evaluate", "model", "data.parquet", "--limit", "131", "--batch-size", "8", "--workers", "0", "--out"]
+    environment = {**os.environ, "ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1", "PYTHONPATH": str(repo)}
+    words = [sys.executable, *TWO_RANKS, "-m", "fakeface", *arguments, "two"]
+    done = subprocess.run(words, env=environment, capture_output=True, text=True, timeout=500)
+    assert done.returncode == 0, done.stderr
+    # Each rank kept scores of its own, and both did some of the work.
+    assert sorted(file.name[-6:] for file in (place / "two" / "scored").iterdir()) == ["-0.tsv", "-1.tsv"]
+    assert invoke(*arguments, "one").exit_code == 0
+    one, two = (pd.read_csv(place / name / "scores.csv") for name in ("one", "two"))
+    assert len(one) == 262
+    pd.testing.assert_frame_equal(one, two, rtol=0, atol=1e-6)
+    reports = [json.loads((place / name / "evaluation.json").read_text()) for name in ("one", "two")]
+    for row, other in zip(*(report["overall"] for report in reports), strict=True):
+        assert (row["n_real"], row["n_generated"], row["fpr"]) == (other["n_real"], other["n_generated"], other["fpr"])
+        assert row["auc"] == pytest.approx(other["auc"], abs=1e-4)
+
+
+def test_mistakes_get_one_line(place):
+    (place / "nan.csv").write_text("label,score\nreal,nan\n")
+    assert "name either a dataset" in refusal("evaluate", "model")
+    assert "name either a dataset" in refusal("evaluate", "model", "data.parquet", "--data", "data.parquet")
+    assert refusal("evaluate", "nowhere/model", "data.parquet").startswith("nowhere/model: no such folder")
+    assert "no column 'age'; found image" in refusal("evaluate", "model", "data.parquet", "--slice", "age")
+    assert "nan.csv: line 2: the score is no finite number" in refusal("evaluate", "nan.csv")
+    assert "a file of scores has its labels in it" in refusal("evaluate", "nan.csv", "data.parquet")
+    assert "no device 'abacus' here" in refusal("evaluate", "model", "data.parquet", "--device", "abacus")
+    assert "nowhere.parquet" in refusal("evaluate", "model", "./nowhere.parquet")
+    assert "--target-fpr is 1.5" in refusal("calibrate", "model", "data.parquet", "--target-fpr", "1.5")
+    assert refusal("calibrate", "someone/model", "data.parquet").startswith("someone/model: no such folder")
+    assert "cannot resolve a false-positive rate of 0.001" in refusal(
+        "calibrate", "model", "data.parquet", "--target-fpr", "0.001"
+    )
+
+
+def test_calibration_is_stored_and_used(place, tmp_path):
+    folder = tiny_folder(tmp_path / "model", temperature=3.0, bias=1.0)
+    weights = (folder / "model.safetensors").read_bytes()
+    before = json.loads((folder / "config.json").read_text())
+    result = invoke("calibrate", str(folder), "data.parquet", "--target-fpr", "0.05", "--target-miss-rate", "0.1")
+    assert result.exit_code == 0, result.stderr
+    config = FakeFaceConfig.from_pretrained(folder)
+    after = json.loads((folder / "config.json").read_text())
+    changed = {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)}
+    assert changed == {"temperature", "bias", "threshold_generated", "threshold_real", "target_fpr"}
+    assert (folder / "model.safetensors").read_bytes() == weights
+    assert sorted(file.name for file in folder.glob(".*")) == []
+    # The promise holds for the pictures it was made on: at most 5 % of them, clean and delivered, are called generated.
+    invoke("evaluate", str(folder), "data.parquet", "--out", str(tmp_path / "out"))
+    scores = pd.read_csv(tmp_path / "out" / "scores.csv")
+    real = scores[scores["label"] == 0]["score"]
+    assert 0.03 < np.mean(real >= config.threshold_generated + 1e-6) <= 0.05
+    # Fitted from another start, the same numbers come out: the old calibration is taken off first.
+    other = tiny_folder(tmp_path / "other", temperature=0.5, bias=-2.0)
+    invoke("calibrate", str(other), "data.parquet", "--target-fpr", "0.05", "--target-miss-rate", "0.1")
+    again = FakeFaceConfig.from_pretrained(other)
+    assert (again.temperature, again.bias) == pytest.approx((config.temperature, config.bias), rel=1e-3)

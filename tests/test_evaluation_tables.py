@@ -1,0 +1,112 @@
+"""What tables add to the plain counts: worst rows, slices, novelty, the sweep, remarks; counts: test_evaluation.py."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from test_evaluation import rows
+
+from fakeface.evaluation_tables import SliceError, tabulate
+from fakeface.subjects import OperatingPoint
+
+POINT = OperatingPoint(0.8, 0.3)
+
+
+@pytest.fixture
+def scores():
+    """100 + 40 photographs, the second source with 4 at 0.9; 40 pictures of a good and 40 of a bad generator."""
+    return pd.concat(
+        [
+            rows("all", "clean", 0, "ffhq", "none", np.linspace(0.01, 0.29, 100)),
+            rows("all", "clean", 0, "lfw", "none", [0.1] * 36 + [0.9] * 4),
+            rows("all", "clean", 1, "sdfd", "stable-diffusion-2.1", [0.95] * 40),
+            rows("all", "clean", 1, "tpdne", "stylegan2", [0.2] * 30 + [0.85] * 10),
+        ],
+        ignore_index=True,
+    )
+
+
+def test_the_worst_row_stands_beside_the_mean(scores):
+    found = {(row["of"], row["figure"]): row for row in tabulate(scores, POINT)["summary"]}
+    sources = found["real_sources", "fpr"]
+    assert (sources["mean"], sources["worst"], sources["worst_row"]) == (pytest.approx(0.05), 0.1, "lfw")
+    missed = found["generators", "miss_rate"]
+    assert (missed["mean"], missed["worst"], missed["worst_row"]) == (0.375, 0.75, "stylegan2")
+    aucs = found["generators", "auc"]
+    assert aucs["worst_row"] == "stylegan2"
+    assert aucs["worst"] < aucs["mean"] < 1
+
+
+def test_seen_and_unseen_generators_stand_apart_against_all_photographs(scores):
+    assert tabulate(scores, POINT)["novelty"] == []
+    seen, unseen = tabulate(scores, POINT, seen={"stylegan2"})["novelty"]
+    assert (seen["generators"], seen["names"], seen["n_real"], seen["n_generated"]) == ("seen", ["stylegan2"], 140, 40)
+    assert (unseen["generators"], unseen["names"], unseen["miss_rate"]) == ("unseen", ["stable-diffusion-2.1"], 0)
+
+
+def test_slices_count_errors_by_value(scores):
+    scores["sex"] = ["f", "m"] * 110
+    scores.loc[:9, "sex"] = None
+    found = {row["value"]: row for row in tabulate(scores, POINT, slices=["sex"])["slices"]}
+    assert {value: row["fpr_n"] + row["miss_rate_n"] for value, row in found.items()} == {
+        "f": 105, "m": 105, "(none)": 10
+    }  # fmt: skip
+    assert found["m"]["fpr"] == pytest.approx(2 / 65)
+    assert found["(none)"]["fpr"] is None
+    assert found["(none)"]["miss_rate_n"] == 0
+
+
+def test_many_numbers_are_cut_into_quarters_and_many_words_are_refused(scores):
+    scores["age"] = range(220)
+    found = tabulate(scores, POINT, slices=["age"])["slices"]
+    assert sorted(row["value"] for row in found) == ["0 to 54", "110 to 164", "165 to 219", "55 to 109"]
+    with pytest.raises(SliceError, match="column 'sha256' has 220 values"):
+        tabulate(scores, POINT, slices=["sha256"])
+    with pytest.raises(SliceError, match="no column 'height' to slice by; found split"):
+        tabulate(scores, POINT, slices=["height"])
+
+
+def test_steps_of_the_sweep_stand_in_a_table_of_their_own(scores):
+    harder = scores.assign(view="JPEG 30", score=scores["score"] * 0.5)
+    found = tabulate(pd.concat([scores, harder], ignore_index=True), POINT)
+    assert len(found["overall"]) == 1
+    (step,) = found["sweep"]
+    assert (step["family"], step["strength"], step["n_real"]) == ("JPEG quality", 30.0, 140)
+    assert step["mean_generated"] == pytest.approx(0.5 * (40 * 0.95 + 30 * 0.2 + 10 * 0.85) / 80)
+    assert step["fpr"] == 0
+
+
+def test_the_surest_mistakes_come_first(scores):
+    found = tabulate(scores, POINT)["mistakes"]
+    assert [(row["label"], row["score"]) for row in found] == [(0, 0.9)] * 4 + [(1, 0.2)] * 12
+    assert found[0]["source"] == "lfw"
+
+
+def test_swapped_labels_are_said(scores):
+    (remark,) = [one for one in tabulate(scores.assign(label=1 - scores["label"]), POINT)["remarks"] if "AUC" in one]
+    assert "is far under 0.5: labels or scores are the wrong way round" in remark
+    assert not [one for one in tabulate(scores, POINT)["remarks"] if "AUC" in one]
+
+
+def test_one_label_alone_is_said(scores):
+    found = tabulate(scores[scores["label"] == 0], POINT)
+    assert found["remarks"] == [
+        "all, clean: no figure that takes both labels can be stated: it takes pictures of both labels, and all are real"
+    ]
+    assert found["overall"][0]["fpr"] == pytest.approx(4 / 140)
+
+
+def test_rates_that_cannot_be_resolved_and_nameless_generators_are_said(scores):
+    remarks = tabulate(scores.assign(generator="unknown"), POINT)["remarks"]
+    assert remarks == [
+        "TPR at 0.5 % FPR is not stated for all, clean: "
+        "140 real pictures cannot resolve a false-positive rate of 0.005: at least 200",
+        "TPR at 0.1 % FPR is not stated for all, clean: "
+        "140 real pictures cannot resolve a false-positive rate of 0.001: at least 1000",
+        "pictures without the name of their generator stand together as `unknown`",
+    ]
+
+
+def test_scores_that_are_no_numbers_are_refused(scores):
+    scores.loc[3, "score"] = float("nan")
+    with pytest.raises(ValueError, match="1 scores are not finite numbers"):
+        tabulate(scores, POINT)

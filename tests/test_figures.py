@@ -1,0 +1,76 @@
+"""Figures on counts: hand-counted literals, ties, resamples; tests/test_metrics.py compares them with scikit-learn."""
+
+import numpy as np
+import pytest
+from scipy.special import expit
+from test_metrics import sample
+
+from fakeface.figures import count, ece, ece_of_noise, resampled, tpr_at_fpr, tpr_draws
+
+
+def test_tpr_at_fpr_counts_ties_as_refused():
+    labels = np.array([0, 0, 0, 0, 1, 1, 1, 1])
+    scores = np.array([0.1, 0.2, 0.5, 0.9, 0.5, 0.6, 0.7, 0.1])
+    assert tpr_at_fpr(count(labels, scores), 0.25) == 0.5
+
+
+def test_real_pictures_that_score_one_are_not_let_through():
+    labels = np.array([0, 0, 0, 0, 1, 1])
+    assert tpr_at_fpr(count(labels, np.array([0.1, 0.2, 1.0, 1.0, 0.9, 1.0])), 0.25) == 0.0
+
+
+def test_scores_in_32_bits_give_the_same_rate():
+    labels = np.array([0, 0, 0, 0, 1, 1, 1, 1])
+    scores = np.array([0.1, 0.2, 0.5, 0.9, 0.5, 0.6, 0.7, 0.1], np.float32)
+    assert tpr_at_fpr(count(labels, scores), 0.25) == 0.5
+
+
+def test_calibration_error_of_literals():
+    labels, scores = np.array([0, 0, 1, 1]), np.array([0.1, 0.3, 0.7, 0.9])
+    assert ece(count(labels, scores), bins=10) == pytest.approx(0.2)
+    assert ece(count(labels, scores), bins=1) == pytest.approx(0.0)  # half of them at 0.5 on average
+    assert ece(count(labels, labels.astype(float))) == 0.0
+    assert ece(count(labels, 1.0 - labels)) == 1.0
+
+
+def test_calibration_error_does_not_depend_on_the_share_of_labels():
+    labels, scores = sample(0)
+    once = ece(count(labels, scores))
+    real = labels == 0
+    labels, scores = np.append(labels, np.repeat(labels[real], 3)), np.append(scores, np.repeat(scores[real], 3))
+    assert ece(count(labels, scores)) == pytest.approx(once)
+
+
+def test_bootstrap_draws_each_label_as_often_as_it_is_there():
+    labels, scores = np.array([0] * 5 + [1] * 2), np.array([0.1, 0.2, 0.2, 0.3, 0.5, 0.5, 0.6])
+    (counts,) = resampled(labels, scores, 50, np.random.default_rng(0))
+    assert counts.values.tolist() == [0.1, 0.2, 0.3, 0.5, 0.6]
+    assert counts.real.sum(axis=1).tolist() == [5] * 50
+    assert counts.generated.sum(axis=1).tolist() == [2] * 50
+    assert counts.generated[:, :3].sum() == 0
+    # Two of five photographs score 0.2, so two fifths of the draws do.
+    assert counts.real[:, 1].mean() == pytest.approx(2, abs=0.4)
+
+
+def test_many_scores_are_drawn_some_resamples_at_a_time():
+    parts = list(resampled(*sample(0, n=100_000), 5, np.random.default_rng(0)))
+    assert [len(part.real) for part in parts] == [2, 2, 1]
+
+
+def test_calibrated_scores_have_the_calibration_error_of_noise():
+    rng = np.random.default_rng(0)
+    labels = np.repeat([0, 1], 200)
+    samples = [count(labels, expit(2 * (rng.normal(2 * labels) - 1))) for _ in range(100)]
+    errors, noise = (np.mean([figure(sample) for sample in samples]) for figure in (ece, ece_of_noise))
+    assert noise == pytest.approx(errors, rel=0.1)
+
+
+def test_draws_of_a_rate_lie_around_it_and_open_downwards_where_one_false_positive_is_allowed():
+    labels, scores = sample(0, n=20_000)
+    for fpr, spread in ((0.01, 0.03), (0.05, 0.03)):
+        draws = tpr_draws(labels, scores, fpr, 500, np.random.default_rng(0))
+        assert np.median(draws) == pytest.approx(tpr_at_fpr(count(labels, scores), fpr)[0], abs=spread)
+    few_labels, few = np.repeat([0, 1], 100), np.concatenate([np.linspace(0, 0.5, 100), np.linspace(0.4, 1, 100)])
+    draws = tpr_draws(few_labels, few, 0.01, 500, np.random.default_rng(0))
+    # In e^-1 of the draws no photograph lies above the threshold, which may then be anywhere up to above all scores.
+    assert 0.25 < np.mean(draws < 0.78) < 0.45
