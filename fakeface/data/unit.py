@@ -154,14 +154,17 @@ class Worker:
         return buffer.getvalue()
 
     def _cut_face(self, pixels: Image.Image, name: str) -> Image.Image:
-        from ..faces import FaceFinder, cut_face, face_square
+        from ..faces import FaceFinder, cut_face, face_square, set_upright
 
         if self._finder is None:
             self._finder = FaceFinder.from_pretrained(self.settings.face_model)
         faces = self._finder(pixels)
         if not faces:
             raise PictureError(name, "no-face", "no face was found in it; leave it out, or build without --faces")
-        return cut_face(pixels, face_square(faces[0], self.settings.face_margin))
+        square = face_square(faces[0], self.settings.face_margin)
+        # As the Detector cuts: shrunk before it is padded, since a padded square could fill the memory, and upright.
+        largest = self.settings.history.size if self.settings.history else None
+        return set_upright(cut_face(pixels, square, largest=largest), faces[0])
 
 
 def unit_file(folder: Path, unit: int) -> Path:

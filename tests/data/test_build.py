@@ -255,6 +255,7 @@ def test_faces_are_cut_as_the_models_want_them(shared, tmp_path):
     write_files(root / "camera", ["none.png"])
     wide.save(root / "camera/wide.png")
     faces[1].save(root / "camera/near.png")
+    faces[1].transpose(Image.Transpose.ROTATE_90).save(root / "camera/turned.png")
     built = build(recipe(REAL, faces=True), root, tmp_path / "out", workers=1, face_model=str(face_model))
     assert [(row["picture"], row["reason"]) for row in rejects(built.folder)] == [("camera/none.png", "no-face")]
     rows = {
@@ -262,7 +263,10 @@ def test_faces_are_cut_as_the_models_want_them(shared, tmp_path):
         for file in (tmp_path / "out/data").iterdir()
         for row in pq.read_table(file).to_pylist()
     }
-    assert set(rows) == {"camera/wide.png", "camera/near.png"}
+    assert set(rows) == {"camera/wide.png", "camera/near.png", "camera/turned.png"}
+    near, turned = (np.asarray(load_picture(rows[f"camera/{name}.png"]["image"]), int) for name in ("near", "turned"))
+    assert near.shape == turned.shape
+    assert np.abs(near - turned).mean() < 10  # set upright, as the Detector does
     assert (rows["camera/wide.png"]["native_width"], rows["camera/wide.png"]["native_height"]) == (700, 500)
     largest = FaceFinder.from_pretrained(face_model)(wide)[0]
     crop = cut_face(wide, face_square(largest, 1.4))
