@@ -16,19 +16,22 @@ import numpy as np
 from datasets import Dataset
 
 from fakeface.data.audit import audit
-from fakeface.data.augment import Augmentation, augment, sample_rng
+from fakeface.data.augment import augment, sample_rng
 from fakeface.data.features import Features
 from fakeface.data.loading import open_dataset
 from fakeface.data.matching import match_dataset
 from fakeface.evaluation import table
 from fakeface.faces import FaceFinder
+from fakeface.recipe import build_recipe, read_recipe
 
 PAGE = Path(__file__).with_name("shortcuts.md")
+RECIPE = Path(__file__).parents[1] / "configs" / "resnet50-cnn.yaml"
+AUGMENTATION = build_recipe(read_recipe(RECIPE)).augmentation_settings()
 
 
 def in_training(picture: Any, index: int) -> Any:
-    """The augmentation of training, as a picture meets it in the first epoch."""
-    return augment(picture, sample_rng(0, 0, index), Augmentation())
+    """The augmentation of the shipped checkpoint's training, as a picture meets it in the first epoch."""
+    return augment(picture, sample_rng(0, 0, index), AUGMENTATION)
 
 
 def probed(dataset: Dataset, finder: FaceFinder | None, workers: int) -> tuple[dict[str, Any], float]:
