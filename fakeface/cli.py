@@ -7,7 +7,6 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,6 +14,7 @@ import typer
 
 from .data.cli import app as data_app
 from .evaluate_cli import calibrate, evaluate
+from .terminal import clear_refusals, complain, printable
 
 if TYPE_CHECKING:
     from .detector import Detector
@@ -88,7 +88,7 @@ def predict(
     named on stderr, and the rest goes on. Exit code 0, or 1 if nothing could be read, 2 if the model or an option is
     wrong. A name that begins with a dash goes behind `--`.
     """
-    with _clear_refusals():
+    with clear_refusals():
         detector = _detector(model, device, faces, crops=crops, consistency=consistency)
         read = seen = 0
         for result in _progress(detector.stream(_expand(pictures), batch_size=batch_size)):
@@ -96,7 +96,7 @@ def predict(
             read += result.error is None
             _show(result, as_json)
     if not seen:
-        _complain(f"{', '.join(pictures)}: no pictures there")
+        complain(f"{', '.join(pictures)}: no pictures there")
     raise typer.Exit(0 if read else 1)
 
 
@@ -128,7 +128,7 @@ def score(
     a reason code, and stands in a table of rejects beside the output. Exit code 0, or 1 if nothing could be read, 2 if
     the model or an option is wrong. Several processes share the work: accelerate launch -m fakeface.score ...
     """
-    with _clear_refusals():
+    with clear_refusals():
         from .score import score as score_all
 
         detector = _detector(model, device, faces, dtype=dtype, crops=crops, consistency=consistency)
@@ -154,13 +154,13 @@ def explain(
     from .images import PictureError
 
     if out.exists() and os.path.exists(picture) and out.samefile(picture):
-        _complain(f"{out}: is the picture itself; name another file to write")
+        complain(f"{out}: is the picture itself; name another file to write")
         raise typer.Exit(2)
-    with _clear_refusals():
+    with clear_refusals():
         try:
             explanation = _detector(model, device, faces).explain(picture, label=label, method=method)
         except PictureError as error:
-            _complain(str(error))
+            complain(str(error))
             raise typer.Exit(1) from None
         try:
             explanation.overlay().save(out)
@@ -180,7 +180,7 @@ def card(
     compare: Annotated[list[Path] | None, typer.Option(help="Reports to set beside it there; repeatable.")] = None,
 ) -> None:
     """Write a model folder's card from its evaluation, and the figures into a README."""
-    with _clear_refusals():
+    with clear_refusals():
         from .card import fill_readme, read_report, write_card
 
         print(write_card(model))
@@ -194,7 +194,7 @@ def demo() -> None:
     """Serve the Space on this machine. GRADIO_SERVER_PORT names the port, FAKEFACE_MODEL the model."""
     space = Path(__file__).resolve().parents[1] / "space" / "app.py"
     if not space.is_file():
-        _complain("the demo is not part of the installed package: clone the repository and run `make demo` in it")
+        complain("the demo is not part of the installed package: clone the repository and run `make demo` in it")
         raise typer.Exit(2)
     raise typer.Exit(subprocess.call([sys.executable, str(space)]))
 
@@ -209,16 +209,6 @@ def _detector(model: str | None, device: str | None, faces: bool | None, **optio
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     return Detector.from_pretrained(model, device=device, faces="auto" if faces is None else faces, **options)
-
-
-@contextmanager
-def _clear_refusals() -> Iterator[None]:
-    """One line on stderr and exit code 2 for an unusable model or argument, which raise ValueError with the words."""
-    try:
-        yield
-    except ValueError as error:
-        _complain(str(error))
-        raise typer.Exit(2) from None
 
 
 def _expand(pictures: list[str]) -> Iterator[str | Path]:
@@ -242,19 +232,10 @@ def _show(result: "Result", as_json: bool = False) -> None:
     if as_json:
         print(json.dumps(result.to_dict()), flush=True)
     elif result.error is not None:
-        _complain(result.error)
+        complain(result.error)
     else:
         score = "  -  " if result.score is None else f"{result.score:.3f}"
-        print(f"{score}  {result.verdict:<9}  {_printable(result.picture)}", flush=True)
-
-
-def _complain(message: str) -> None:
-    print(_printable(message), file=sys.stderr, flush=True)
-
-
-def _printable(text: str) -> str:
-    """One line, whatever is in a file's name: it must not pass for another line or steer the terminal."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+        print(f"{score}  {result.verdict:<9}  {printable(result.picture)}", flush=True)
 
 
 if __name__ == "__main__":

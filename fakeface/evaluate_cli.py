@@ -2,12 +2,13 @@
 
 import shlex
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from .terminal import clear_refusals, complain
 
 Dataset = Annotated[
     list[str] | None, typer.Argument(help="Take all pictures of these: parquet files, image folders, Hub datasets.")
@@ -81,7 +82,7 @@ def evaluate(
                 batch_size=batch_size,
                 workers=workers,
                 sweep=sweep,
-                complain=complain,
+                complain=_complain_each,
             )
     if done:  # on the first rank
         report, written = done
@@ -121,7 +122,7 @@ def calibrate(
         detector = Detector.from_pretrained(model, device=device, faces=False)
         settings = recipe_for(model, recipe, data or [])
         splits, refused = held_out(settings, limit=limit) if data else whole(dataset or [], limit=limit)
-        complain(refused)
+        _complain_each(refused)
         if data and "validation" not in splits:
             raise ValueError(f"{', '.join(data)}: has no validation pictures; give the dataset as an argument instead")
         margins, labels = raw_margins(
@@ -140,17 +141,6 @@ def _refuse_unclear(dataset: list[str] | None, data: list[str] | None) -> None:
         raise ValueError("name either a dataset, to take all its pictures, or --data, to take those held out")
 
 
-def complain(messages: Sequence[str]) -> None:
-    """Messages on stderr, a line each. Names in them are a stranger's: they must not steer the terminal."""
+def _complain_each(messages: Sequence[str]) -> None:
     for message in messages:
-        print("".join(c if c.isprintable() else ascii(c)[1:-1] for c in message), file=sys.stderr, flush=True)
-
-
-@contextmanager
-def clear_refusals() -> Iterator[None]:
-    """One line on stderr and exit code 2 for data, options and models that cannot be used."""
-    try:
-        yield
-    except ValueError as error:
-        complain([str(error)])
-        raise typer.Exit(2) from None
+        complain(message)

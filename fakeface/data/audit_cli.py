@@ -2,12 +2,12 @@
 
 import shlex
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+
+from ..terminal import clear_refusals, complain
 
 Data = Annotated[list[str], typer.Argument(help="Parquet files, an image folder or a Hub dataset.")]
 Seed = Annotated[int, typer.Option(help="Of all that is random.")]
@@ -33,7 +33,7 @@ def audit(
     Small classifiers see file format, size, JPEG tables, metadata, face position, sharpness, greyness, light, colour
     and the background's spectrum, one kind each. With --model, also what that model makes of changes to one label.
     """
-    with _clear_refusals():
+    with clear_refusals():
         from .. import __version__
         from .audit import audit as run
         from .audit_report import write_audit
@@ -81,7 +81,7 @@ def equalise(
     Real and generated pictures that are alike are brought down to what both have: shrunk, blurred and toned, never
     enlarged or sharpened. The column `pair` says which belong together: keep them on one side of a split.
     """
-    with _clear_refusals():
+    with clear_refusals():
         from .equalise import History
         from .loading import open_dataset
         from .matching import match_dataset, refuse_used, write_matched
@@ -93,7 +93,7 @@ def equalise(
         )
         write_matched(matched, out, history, seed)
     for message in matched.refused:
-        print(message, file=sys.stderr)
+        complain(message)
     words = f"{len(matched.dataset)} pictures in {out}"
     print(f"{words}; {len(matched.left_out)} without a counterpart, {len(matched.refused)} not readable")
 
@@ -105,16 +105,5 @@ def _face_finder() -> tuple[Any, str]:
     try:
         return FaceFinder.from_pretrained(), ""
     except FaceFinderError as error:
-        print(f"face positions are not probed: {error}", file=sys.stderr)
+        complain(f"face positions are not probed: {error}")
         return None, str(error)
-
-
-@contextmanager
-def _clear_refusals() -> Iterator[None]:
-    """One line on stderr and exit code 2 for data, options and models that cannot be used."""
-    try:
-        yield
-    except ValueError as error:
-        # Names of files and columns are a stranger's: they must not pass for another line or steer the terminal.
-        print("".join(c if c.isprintable() else ascii(c)[1:-1] for c in str(error)), file=sys.stderr)
-        raise typer.Exit(2) from None

@@ -12,7 +12,6 @@ alone: neither on the number of workers nor on how often it was killed.
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import json
 import os
@@ -28,6 +27,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+from ..long_runs import GOES_ON, out_of_room
 from .build_recipe import BuildRecipe
 from .build_record import RECORD, Job, read_record
 from .plan import Plan, make_plan
@@ -35,7 +35,6 @@ from .shards import ContradictionError, Fate, Index, Names, decide, read_index, 
 from .unit import Settings, do_task, start_worker, unit_file
 
 _SHOWN = 20  # contradictions that an error names
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class BuildError(ValueError):
@@ -157,18 +156,14 @@ def _alone(out: Path) -> Iterator[Path]:
 @contextmanager
 def _clear_failures(out: Path) -> Iterator[None]:
     """Say in a line what the machine ran out of. What was written so far is kept, and another run goes on from it."""
-    again = "what is done is kept, and the same command goes on from there"
     try:
         yield
     except BrokenProcessPool:
         raise BuildError(
-            f"a worker was killed, most likely for want of memory; {again} (try fewer --workers)"
+            f"a worker was killed, most likely for want of memory; {GOES_ON} (try fewer --workers)"
         ) from None
     except OSError as error:
-        full = error.errno in _FULL or any(f"[errno {number}]" in str(error).lower() for number in _FULL)
-        if full:
-            raise BuildError(f"{out}: no room left on the disk, or beyond a quota; make room: {again}") from None
-        raise BuildError(f"{error.filename or out}: {error.strerror or error}; {again}") from None
+        raise BuildError(out_of_room(error, out)) from None
 
 
 def _journal(folder: Path, digest: str) -> Path:

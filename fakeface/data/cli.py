@@ -1,13 +1,12 @@
 """The commands `fakeface data …`. They hold no logic, and import what is slow when they are called."""
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from ..terminal import clear_refusals
 from .audit_cli import audit, equalise
 
 app = typer.Typer(no_args_is_help=True, help="Build datasets of faces, and look for leaks in them.")
@@ -23,7 +22,7 @@ def sources(
     With ROOT, also what of each is there, and exactly what is missing. Exit code 1 if a source that is there is not
     whole.
     """
-    with _clear_refusals():
+    with clear_refusals(several_lines=True):
         from .source_list import describe, list_sources
 
         whole = True
@@ -59,7 +58,7 @@ def build(
     Options win over the recipe. A build that was stopped goes on where it was; the same recipe and pictures give the
     same bytes, whatever the number of workers. Pictures that cannot be used are listed in rejects.parquet.
     """
-    with _clear_refusals():
+    with clear_refusals(several_lines=True):
         from .build import build as build_dataset
         from .build_recipe import read_build_recipe
         from .publish import push_dataset
@@ -77,14 +76,3 @@ def build(
 
 app.command()(audit)
 app.command()(equalise)
-
-
-@contextmanager
-def _clear_refusals() -> Iterator[None]:
-    """The words of a ValueError on stderr, and exit code 2."""
-    try:
-        yield
-    except ValueError as error:
-        for line in str(error).splitlines():
-            print("".join(c if c.isprintable() else ascii(c)[1:-1] for c in line), file=sys.stderr, flush=True)
-        raise typer.Exit(2) from None

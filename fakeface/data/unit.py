@@ -9,9 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
-import threading
 from dataclasses import dataclass
-from multiprocessing import connection, parent_process
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,6 +18,7 @@ import pyarrow as pa
 from PIL import Image
 
 from ..images import Limits, PictureError
+from ..long_runs import end_with_parent
 from .layouts import Reader
 from .native import Native, read_native
 from .plan import Picture, read_unit
@@ -179,14 +178,7 @@ def start_worker(settings: Settings) -> None:
     global _worker
     Image.MAX_IMAGE_PIXELS = None  # `fakeface.decoding` has limits of its own, and warnings would go to stderr
     _worker = Worker(settings)
-    parent = parent_process()
-    if parent is not None:
-        threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
-
-
-def _end_with(sentinel: int) -> None:
-    connection.wait([sentinel])
-    os._exit(1)
+    end_with_parent()
 
 
 def do_task(units: list[int]) -> int:

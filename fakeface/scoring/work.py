@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import hashlib
 import json
@@ -14,12 +13,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
+from ..long_runs import GOES_ON, out_of_room
 from .outputs import WRITERS, merge, part_file
 from .plan import Plan
 from .workers import WorkersError
 
 _UNCLAIMED = ("lock", ".list.writing", ".command.writing")  # what is there before the folder has a command
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class ScoreError(ValueError):
@@ -155,16 +154,12 @@ class WorkFolder:
 @contextmanager
 def clear_failures(out: Path) -> Iterator[None]:
     """Say in a line what the machine ran out of. What was written so far is kept, and another run goes on from it."""
-    again = "what is done is kept, and the same command goes on from there"
     try:
         yield
     except WorkersError as error:
-        raise ScoreError(f"{error}, most likely for want of memory; {again} (try fewer --workers)") from None
+        raise ScoreError(f"{error}, most likely for want of memory; {GOES_ON} (try fewer --workers)") from None
     except OSError as error:
-        # Arrow's errors have no number, but name it.
-        if error.errno in _FULL or any(f"[errno {number}]" in str(error).lower() for number in _FULL):
-            raise ScoreError(f"{out}: no room left on the disk, or beyond a quota; make room: {again}") from None
-        raise ScoreError(f"{error.filename or out}: {error.strerror or error}; {again}") from None
+        raise ScoreError(out_of_room(error, out)) from None
 
 
 __all__ = ["ScoreError", "WorkFolder", "clear_failures"]

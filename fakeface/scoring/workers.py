@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
-import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import connection, get_context, parent_process
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,6 +17,7 @@ from PIL import Image
 
 from ..data.layouts import Reader
 from ..images import PictureError
+from ..long_runs import end_with_parent
 from ..preparation import Case, Preparer
 from .inputs import Entry
 
@@ -171,14 +171,7 @@ def _start_worker(preparer: Preparer) -> None:
         import cv2
 
         cv2.setNumThreads(1)  # there are as many workers as processors
-    parent = parent_process()
-    if parent is not None:
-        threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
-
-
-def _end_with(sentinel: int) -> None:
-    connection.wait([sentinel])
-    os._exit(1)
+    end_with_parent()
 
 
 def _prepare(items: list[Item]) -> list[Prepared]:

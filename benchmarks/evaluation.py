@@ -1,8 +1,8 @@
 """How long a report takes from scores that are there already: all tables, intervals, and the page.
 
-    OMP_NUM_THREADS=1 taskset -c 0 python benchmarks/evaluate.py [--pictures 10000]
+    OMP_NUM_THREADS=1 taskset -c 0 python benchmarks/evaluation.py [--pictures 10000]
 
-Writes benchmarks/evaluate.csv. The scores are made here: eight generators and eight sources of photographs, the views
+Writes benchmarks/evaluation.csv. The scores are made here: eight generators and eight sources of photographs, the views
 clean and delivered sharing the number; `with the sweep` has that many once more in the 30 steps of the sweep.
 """
 
