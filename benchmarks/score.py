@@ -27,6 +27,7 @@ from typing import Any
 
 COLUMNS = ["what", "precision", "n", "seconds", "per_second", "ratio", "over_pipeline", "auc", "peak_mib"]
 BATCH = 16
+SIDE = 280  # pixels, of pictures that are made here
 
 
 def write_files(data: list[str], folder: Path, count: int) -> dict[str, int]:
@@ -85,7 +86,8 @@ def pipeline_rate(model: str, files: list[str]) -> float:
     classify = pipeline("image-classification", model=model, device="cpu")
     classify(files[:3])
     start = time.perf_counter()
-    for _ in classify(file for file in files):  # it takes generators, but no other iterators
+    # It takes generators, though its types do not say so, but no other iterators.
+    for _ in classify(file for file in files):  # pyright: ignore[reportCallIssue, reportArgumentType]
         pass
     return len(files) / (time.perf_counter() - start)
 
@@ -139,7 +141,7 @@ def peak_memory(count: int, workers: int) -> float:
     config = FakeFaceConfig(architecture="logistic", image_size=160)
     detector = Detector(FakeFaceForImageClassification(config), FakeFaceImageProcessor(size=160))
     with tempfile.TemporaryDirectory() as scratch:
-        make_pictures(Path(scratch) / "files", 100)
+        make_pictures(Path(scratch) / "files", 100, SIDE, os.cpu_count() or 1)
         (Path(scratch) / "in").mkdir()
         for number in range(count):
             os.link(Path(scratch, "files", f"{number % 100:06d}.jpg"), Path(scratch, "in", f"{number:08d}.jpg"))
@@ -177,7 +179,7 @@ def main() -> None:
         else:
             from build import make_pictures
 
-            make_pictures(Path(scratch) / "noise", options.pictures)
+            make_pictures(Path(scratch) / "noise", options.pictures, SIDE, os.cpu_count() or 1)
         rows = measure_speed(options, Path(scratch), labels)
     rows += measure_memory(options.memory, options.workers)
     with open(options.out, "w", newline="") as file:

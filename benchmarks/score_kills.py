@@ -77,7 +77,7 @@ def main() -> int:
     rows: list[dict[str, object]] = []
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        make_pictures(folder / "in", options.pictures)
+        make_pictures(folder / "in", options.pictures, 280, 2)
         for number in range(0, options.pictures, 50):
             (folder / "in" / f"{number:06d}.jpg").write_bytes(b"no picture")
         make_model(folder / "model")
