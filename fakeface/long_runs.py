@@ -28,3 +28,16 @@ def out_of_room(error: OSError, out: Path) -> str:
     if error.errno in _FULL or any(f"[errno {number}]" in str(error).lower() for number in _FULL):
         return f"{out}: no room left on the disk, or beyond a quota; make room: {GOES_ON}"
     return f"{error.filename or out}: {error.strerror or error}; {GOES_ON}"
+
+
+def leave_at_exit() -> None:
+    """Have a rank leave its process group before the interpreter ends.
+
+    A group that is still there then takes threads of gloo's with it, and now and then aborts the process ("terminate
+    called without an active exception") after all its work is done.
+    """
+    import atexit
+
+    from accelerate import PartialState
+
+    atexit.register(lambda: PartialState().destroy_process_group())

@@ -18,9 +18,11 @@ from accelerate import Accelerator
 from PIL import Image, ImageFilter
 from tiny import SIZE, tiny_model
 
-import train
 from fakeface.data.loading import open_dataset, prepare_splits
 from fakeface.recipe import Recipe
+from fakeface.training.building import parameter_groups
+from fakeface.training.pictures import matched_pictures
+from fakeface.training.validation import unwrap
 
 # `--cpu --num_processes 2` silently runs one process; this starts two gloo ranks, and the test asserts that it did.
 TWO_RANKS = ["-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2", "--num_machines", "1"]
@@ -100,7 +102,7 @@ def test_saving_leaves_mixed_precision_on():
     dtypes = []
     model.fakeface.blocks[0].register_forward_hook(lambda module, args, output: dtypes.append(output.dtype))
     prepared = accelerator.prepare_model(model, evaluation_mode=True)
-    train.unwrap(accelerator, prepared).state_dict()
+    unwrap(accelerator, prepared).state_dict()
     prepared(pixel_values=torch.zeros(1, 3, SIZE, SIZE))
     assert dtypes == [torch.bfloat16]
 
@@ -111,6 +113,9 @@ def test_ranks_wait_for_one_another_for_hours(repo, tmp_path):
 import torch, train
 from fakeface.data.loading import DataError
 from fakeface.recipe import Recipe
+from fakeface.training.building import parameter_groups
+from fakeface.training.pictures import matched_pictures
+from fakeface.training.validation import unwrap
 try:
     train.train(Recipe(data=["./nowhere"], output="run"))
 except DataError:
@@ -132,7 +137,7 @@ except DataError:
 def test_trunk_stages_learn_at_decaying_rates():
     model = tiny_model("resnet50-cnn")
     recipe = Recipe(trunk_stages=1, learning_rate=0.1, trunk_learning_rate=0.08, trunk_decay=0.5)
-    rates = {id(p): group["lr"] for group in train.parameter_groups(model, recipe) for p in group["params"]}
+    rates = {id(p): group["lr"] for group in parameter_groups(model, recipe) for p in group["params"]}
     named = {name: rates[id(parameter)] for name, parameter in model.named_parameters()}
     assert named["fakeface.trunk.conv1.weight"] == 0.04
     assert named["fakeface.trunk.bn1.weight"] == 0.04
@@ -145,7 +150,7 @@ def test_matched_copies_of_another_split_are_made_anew(pictures, tmp_path):
     whole = prepare_splits(open_dataset(str(pictures)))[0]["train"]
     parts = [whole.shard(2, i, contiguous=False) for i in (0, 1)]
     for part in parts:
-        copies = train.matched_pictures(tmp_path, Recipe(crop_fraction=1.0, workers=1), part)
+        copies = matched_pictures(tmp_path, Recipe(crop_fraction=1.0, workers=1), part)
         assert sorted(copies["sha256"]) == sorted(part["sha256"])
     assert sorted(parts[0]["sha256"]) != sorted(parts[1]["sha256"])
 

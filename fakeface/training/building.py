@@ -1,0 +1,111 @@
+"""What is trained, and with what: the accelerator, the model, its moving average, the optimiser and its schedule."""
+
+import math
+import os
+import re
+from datetime import timedelta
+from typing import Any
+
+import torch
+from accelerate import Accelerator, DataLoaderConfiguration
+from accelerate.utils import InitProcessGroupKwargs
+from timm.utils.model_ema import ModelEmaV3
+from torch import nn
+from transformers import get_cosine_schedule_with_warmup
+
+from ..configuration_fakeface import FakeFaceConfig
+from ..modeling_fakeface import FakeFaceForImageClassification
+from ..recipe import Recipe, RecipeError
+from ..trunk import load_trunk
+
+TRUNK_LAYER = re.compile(r"\btrunk\.(?:layer(\d))?")
+
+
+def build_accelerator(recipe: Recipe) -> Accelerator:
+    return Accelerator(
+        mixed_precision=recipe.mixed_precision or None,
+        gradient_accumulation_steps=recipe.gradient_accumulation,
+        log_with="tensorboard",
+        project_dir=recipe.output,
+        dataloader_config=DataLoaderConfiguration(non_blocking=True),
+        # The others wait while rank 0 checks and matches the pictures, longer than the usual 10 or 30 minutes.
+        kwargs_handlers=[InitProcessGroupKwargs(timeout=timedelta(days=1))],
+    )
+
+
+def share_cores(recipe: Recipe, accelerator: Accelerator) -> None:
+    """On a CPU: `accelerate launch` leaves each rank one thread, whatever the machine has."""
+    if accelerator.device.type == "cpu":
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        torch.set_num_threads(recipe.threads or max(1, cores // accelerator.num_processes))
+
+
+def build_model(recipe: Recipe, accelerator: Accelerator) -> FakeFaceForImageClassification:
+    """The model at its start, in memory as channels last."""
+    config = FakeFaceConfig(
+        architecture=recipe.architecture,
+        image_size=recipe.image_size,
+        trunk_stages=recipe.trunk_stages,
+        dropout=recipe.dropout,
+    )
+    model = FakeFaceForImageClassification(config)
+    if recipe.architecture == "resnet50-cnn" and recipe.trunk_weights != "none":
+        accelerator.print(load_trunk(model, recipe.trunk_weights))
+    if accelerator.num_processes > 1 and accelerator.device.type == "cuda":
+        # Statistics of all ranks' pictures, so that two ranks of 16 train as one of 32; CPUs have no such layer.
+        model = nn.SyncBatchNorm.convert_sync_batchnorm(model)
+    return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+def weight_average(recipe: Recipe, model: nn.Module, accelerator: Accelerator) -> ModelEmaV3 | None:
+    """The exponential moving average of the weights that is validated and kept, where the recipe asks for one.
+
+    It is made before accelerate wraps the model's forward, which a copy would call. Prepared like the model, it stands
+    in every checkpoint.
+    """
+    if not recipe.ema:
+        return None
+    average = ModelEmaV3(model, decay=recipe.ema, use_warmup=True)
+    average.module = accelerator.prepare_model(average.module, evaluation_mode=True)
+    return average
+
+
+def build_optimizer(
+    recipe: Recipe, model: FakeFaceForImageClassification, samples: int, accelerator: Accelerator
+) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
+    """AdamW, and a cosine schedule over all optimiser steps.
+
+    Args:
+        recipe: of the run.
+        model: its parameters are optimised.
+        samples: draws in an epoch, over all ranks.
+        accelerator: knows the number of ranks.
+
+    Raises:
+        RecipeError: an epoch has not one batch for every rank.
+    """
+    steps_per_epoch = math.ceil(
+        samples // (recipe.batch_size * accelerator.num_processes) / recipe.gradient_accumulation
+    )
+    if not steps_per_epoch:
+        raise RecipeError(f"{samples} training pictures do not fill one batch of {recipe.batch_size} on every rank")
+    optimizer = torch.optim.AdamW(parameter_groups(model, recipe), weight_decay=recipe.weight_decay, fused=True)
+    steps = steps_per_epoch * recipe.epochs
+    return optimizer, get_cosine_schedule_with_warmup(optimizer, round(recipe.warmup * steps), steps)
+
+
+def parameter_groups(model: FakeFaceForImageClassification, recipe: Recipe) -> list[dict[str, Any]]:
+    """Trunk stages and head with their learning rates; biases and BatchNorm without weight decay (He et al., 2019)."""
+    groups: dict[tuple[float, bool], list[nn.Parameter]] = {}
+    for name, parameter in model.named_parameters():
+        rate = recipe.learning_rate
+        if layer := TRUNK_LAYER.search(name):  # the stem has no number and counts as stage 0
+            rate = recipe.trunk_learning_rate * recipe.trunk_decay ** (recipe.trunk_stages - int(layer[1] or 0))
+        groups.setdefault((rate, parameter.ndim > 1), []).append(parameter)
+    return [
+        {"params": parameters, "lr": rate, **({} if decays else {"weight_decay": 0.0})}
+        for (rate, decays), parameters in groups.items()
+    ]
+
+
+__all__ = ["build_accelerator", "build_model", "build_optimizer", "parameter_groups", "share_cores", "weight_average"]

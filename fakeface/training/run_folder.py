@@ -1,0 +1,72 @@
+"""The run folder: what the run depends on (`run.json`) and its curves."""
+
+import csv
+import dataclasses
+import importlib.metadata
+import json
+import platform
+import shlex
+import sys
+from pathlib import Path
+from typing import Any
+
+from accelerate import Accelerator
+from datasets import DatasetDict
+
+from ..data.loading import DataError, fingerprint
+from ..recipe import Recipe, RecipeError
+
+PACKAGES = ("fakeface", "torch", "timm", "transformers", "datasets", "accelerate", "evaluate", "pillow", "numpy")
+RUN_RECORD = "run.json"
+CURVES = "curves.csv"
+
+
+def refuse_taken(run: Path, recipe: Recipe) -> None:
+    """Raises RecipeError where the folder holds a run that was not asked for."""
+    if (run / RUN_RECORD).exists() and not recipe.resume:
+        raise RecipeError(f"output {run} already holds a run: add --resume to go on with it, or name another folder")
+
+
+def describe_run(run: Path, recipe: Recipe, splits: DatasetDict, refused: list[str], accelerator: Accelerator) -> None:
+    """Write what the run depends on; a resumed run must stand on the same data.
+
+    Raises:
+        DataError, RecipeError: the run in the folder was started on other data, or its checkpoints do not fit.
+    """
+    run.mkdir(parents=True, exist_ok=True)
+    data = {name: {"pictures": len(part), "fingerprint": fingerprint(part)} for name, part in splits.items()}
+    file = run / RUN_RECORD
+    if file.exists():
+        record = json.loads(file.read_text())
+        if (before := record["data"]) != data:
+            changed = sorted(name for name in before.keys() | data.keys() if before.get(name) != data.get(name))
+            raise DataError(f"{run}: its run was started on other data; what differs is {', '.join(changed)}")
+        if (was := record["recipe"].get("ema", 0.0)) != recipe.ema:  # its checkpoints hold one model, or two
+            raise RecipeError(f"{run}: its run was started with ema {was}, not {recipe.ema}; resume with that")
+    file.write_text(
+        json.dumps(
+            {
+                "command": shlex.join(sys.argv),
+                "recipe": dataclasses.asdict(recipe),
+                "versions": {name: importlib.metadata.version(name) for name in PACKAGES},
+                "python": platform.python_version(),
+                "processes": accelerator.num_processes,
+                "device": str(accelerator.device),
+                "mixed_precision": accelerator.mixed_precision,
+                "data": data,
+                "refused": refused,
+            },
+            indent=2,
+        )
+        + "\n"
+    )
+
+
+def write_curves(run: Path, history: list[dict[str, Any]]) -> None:
+    with (run / CURVES).open("w", newline="") as file:
+        writer = csv.DictWriter(file, ["step", "epoch", "loss", "auc", "auc_delivered"])
+        writer.writeheader()
+        writer.writerows(history)
+
+
+__all__ = ["CURVES", "RUN_RECORD", "describe_run", "refuse_taken", "write_curves"]
