@@ -22,6 +22,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from .configuration_fakeface import LABELS
+from .feature_layers import features_at, layer_used, logits_from
 from .modeling_fakeface import FakeFaceForImageClassification
 
 if TYPE_CHECKING:
@@ -143,6 +144,7 @@ def cam(
     *,
     label: str = "generated",
     method: str = "grad-cam",
+    layer: str | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Score pictures and map the evidence for a label.
 
@@ -151,15 +153,16 @@ def cam(
         pixel_values: float tensor (batch, 3, size, size) from the model's image processor, on the model's device.
         label: `"real"` or `"generated"`.
         method: one of `METHODS`. For `logistic` every one gives the exact map, `"exact-cam"`.
+        layer: one of `feature_layers.layer_names(model)`; by default the one that `evidence` says.
 
     Returns:
         Scores (batch,) and maps (batch, size, size), both float32 from 0 to 1. Each map shows the evidence for
         the label, divided by its maximum. One without any is zero everywhere: noise is not stretched to fill the range.
 
     Raises:
-        ValueError: unknown label or method, or pixels of another shape.
+        ValueError: unknown label, method or layer, or pixels of another shape.
     """
-    scores, found = evidence(model, pixel_values, label=label, method=method)
+    scores, found = evidence(model, pixel_values, label=label, method=method, layer=layer)
     for_label = found.clamp(min=0)[:, None]
     maps = nn.functional.interpolate(for_label, pixel_values.shape[-2:], mode="bilinear", align_corners=False)[:, 0]
     peak = maps.amax((1, 2), keepdim=True)
@@ -168,13 +171,19 @@ def cam(
 
 
 def evidence(
-    model: FakeFaceForImageClassification, pixel_values: Tensor, *, label: str = "generated", method: str = "grad-cam"
+    model: FakeFaceForImageClassification,
+    pixel_values: Tensor,
+    *,
+    label: str = "generated",
+    method: str = "grad-cam",
+    layer: str | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Score pictures and weigh each place of the explained feature map; what `cam` makes its maps from.
 
-    That feature map is the trunk's last for `resnet50-cnn`, the largest before the head (10 x 10 at 160 px); the
-    last convolution's for `cnn`; the pixels for `logistic`, where weight times pixel, summed over the colours, is
-    the exact contribution of a place, and the contributions add up to the target less its bias.
+    Unless `layer` names another, that feature map is the trunk's last for `resnet50-cnn`, the largest before the
+    head (10 x 10 at 160 px); the last convolution's for `cnn`; the pixels for `logistic`, where weight times pixel,
+    summed over the colours, is the exact contribution of a place, and the contributions add up to the target less
+    its bias.
 
     Returns:
         Scores (batch,) and evidence (batch, height, width) of the feature map, both float32. Evidence is signed: above
@@ -185,7 +194,7 @@ def evidence(
     """
     if label not in LABELS:
         raise ValueError(f"unknown label {label!r}: choose one of {', '.join(LABELS)}")
-    method = method_used(model, method)
+    method, layer = method_used(model, method), layer_used(model, layer)
     # Gradient times feature is weight times pixel where all of the model is one linear layer.
     strategy = hires_cam if method == EXACT else STRATEGIES[method]
     size = model.config.image_size
@@ -201,28 +210,13 @@ def evidence(
 
     with torch.inference_mode(False), _evaluating(model):
         with torch.no_grad():
-            features = _features(model, pixel_values)
+            features = features_at(model, layer, pixel_values)
         with torch.enable_grad():
             features.requires_grad_()
-            logits = _logits(model, features)
-            look = Look(features, margin(logits), lambda other: margin(_logits(model, other)))
+            logits = logits_from(model, layer, features)
+            look = Look(features, margin(logits), lambda other: margin(logits_from(model, layer, other)))
             found = strategy(look)
     return logits.detach().softmax(1)[:, 1], found.detach().float()
-
-
-def _features(model: FakeFaceForImageClassification, pixel_values: Tensor) -> Tensor:
-    """The feature map that is explained, (batch, channels, height, width), a tensor of its own."""
-    base = model.fakeface
-    if model.config.architecture == "logistic":
-        return pixel_values.clone()
-    pixels = pixel_values.to(model.dtype)
-    return base.trunk(pixels)[-1] if model.config.architecture == "resnet50-cnn" else base.blocks[:-1](pixels)
-
-
-def _logits(model: FakeFaceForImageClassification, features: Tensor) -> Tensor:
-    """The model's calibrated logits (batch, 2) from that feature map on."""
-    blocks = model.fakeface.blocks
-    return model.classify((blocks[-1:] if model.config.architecture == "cnn" else blocks)(features))
 
 
 @contextmanager
