@@ -23,8 +23,10 @@ from .explain import Explanation, cam, method_used, place
 from .faces import FaceFinder, FaceModelMissing, face_square
 from .image_processing_fakeface import FakeFaceImageProcessor
 from .images import PictureError, load_picture
+from .inference import prepare
 from .model_folder import ModelFolderError, default_model, load_model_folder
 from .modeling_fakeface import FakeFaceForImageClassification
+from .onnx_model import OnnxModel, onnx_file
 from .preparation import Case, Preparer
 from .results import FaceResult, Result
 
@@ -62,7 +64,7 @@ class Detector:
 
     def __init__(
         self,
-        model: FakeFaceForImageClassification,
+        model: FakeFaceForImageClassification | OnnxModel,
         processor: FakeFaceImageProcessor,
         *,
         name: str = "the model",
@@ -79,8 +81,6 @@ class Detector:
         self._name = name
         self._centre_reason = centre_reason
         self._channels_last = channels_last
-        if channels_last:
-            self.model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
 
     @classmethod
     def from_pretrained(
@@ -97,12 +97,13 @@ class Detector:
         """Load a model folder. Its own code files never run: the classes are those of the installed package.
 
         Args:
-            model: a folder or a Hub id; by default what `default_model` finds.
+            model: a folder or a Hub id, or what `fakeface export onnx` wrote: its file, or its folder, whose
+                `onnx/model.onnx` is then taken. By default what `default_model` finds.
             revision: branch, tag or commit of a Hub repository.
             device: where to compute, such as `"cpu"` or `"cuda:1"`; by default the GPU if there is one.
             dtype: of the weights, such as `"bfloat16"`; by default float32. BatchNorm stays float32. `"auto"` is the
-                quickest for the device: 16 bits where it multiplies them itself, and channels last in memory. Scores
-                then differ a little from those of float32.
+                quickest for the device: 16 bits where it multiplies them itself, channels last in memory, and the
+                trunk's BatchNorms folded into its convolutions. Scores then differ a little from those of float32.
             faces: `True` judges the faces of a picture; `False` its centre square, for pictures that are face crops
                 already; `"auto"` judges faces unless no face model is named and the Hub does not give it, and then
                 says so in each result's reasons. Or a `FaceFinder`.
@@ -119,13 +120,21 @@ class Detector:
             ValueError: there is no such device or type, or `crops` or `consistency` are out of range.
         """
         name = os.fspath(default_model() if model is None else model)
+        views: dict[str, Any] = {"crops": crops, "consistency": consistency}
+        if exported := onnx_file(name):
+            if dtype not in (None, "auto") or (device and str(device) != "cpu"):
+                raise ValueError(f"{exported}: an ONNX file computes on the CPU, in the type it was exported with")
+            finder, reason = _finder(faces)
+            onnx = OnnxModel(exported)
+            return cls(onnx, onnx.processor, name=name, finder=finder, centre_reason=reason, **views)
         where = pick_device(device)
         fastest = dtype == "auto"
         kind = fastest_dtype(where) if fastest else pick_dtype(dtype)
         finder, reason = _finder(faces)
-        loaded, processor = load_model_folder(name, revision=revision, dtype=kind)
+        loaded, processor = load_model_folder(name, revision=revision, dtype=torch.float32 if fastest else kind)
+        if fastest:
+            prepare(loaded, kind)
         loaded.to(where)  # pyright: ignore[reportArgumentType]  # transformers' decorator hides its signature
-        views = {"crops": crops, "consistency": consistency}
         return cls(loaded, processor, name=name, finder=finder, centre_reason=reason, channels_last=fastest, **views)
 
     @property
@@ -172,7 +181,13 @@ class Detector:
         yield from self.judge(opened, batch_size)
 
     def explain(
-        self, picture: Any, *, label: str = "generated", method: str = "grad-cam", face: int | None = None
+        self,
+        picture: Any,
+        *,
+        label: str = "generated",
+        method: str = "grad-cam",
+        layer: str | None = None,
+        face: int | None = None,
     ) -> Explanation:
         """Judge one picture and map which parts of a face spoke for a label.
 
@@ -180,12 +195,15 @@ class Detector:
             picture: whatever `load_picture` takes.
             label: `"real"` or `"generated"`.
             method: one of `fakeface.explain.METHODS`.
+            layer: one of `fakeface.feature_layers.layer_names(model)`, by default the trunk's last.
             face: place of the face in `Result.faces`, from 0; by default the one that decided.
 
         Raises:
             PictureError: the picture is refused, or has no face.
-            ValueError: there is no such label, method or face.
+            ValueError: there is no such label, method, layer or face.
         """
+        if isinstance(self.model, OnnxModel):
+            raise ValueError(f"{self._name}: maps take gradients, which ONNX files do not have; use the model folder")
         name = _name(picture, 1)
         loaded = load_picture(picture, name=name)
         case, inputs = self.preparer.open(name, loaded)
@@ -201,7 +219,7 @@ class Detector:
             subject, turns = self.preparer.crop(loaded, chosen), chosen.turns
             box = face_square(chosen, self.config.face_margin * self.processor.crop_fraction)
         pixel_values = torch.from_numpy(self.processor.to_array(subject))[None].to(self.model.device)
-        _, maps = cam(self.model, pixel_values, label=label, method=method)
+        _, maps = cam(self.model, pixel_values, label=label, method=method, layer=layer)
         map = np.rot90(maps[0].cpu().numpy(), -turns)
         used = method_used(self.model, method)
         return Explanation(result, loaded, label, used, place(map, loaded.size, box))

@@ -263,6 +263,11 @@ def test_an_explanation_carries_the_result_and_a_map_of_the_whole_picture(detect
     assert not explanation.map[:, 96:].any()
 
 
+def test_an_explanation_takes_the_layer_asked_for(detector: Detector):
+    with pytest.raises(ValueError, match="unknown layer 'attic': this model has "):
+        detector.explain(picture(), layer="attic")
+
+
 def test_an_explanation_of_a_refused_picture_raises(detector: Detector):
     with pytest.raises(PictureError, match=r"none\.jpg: no such file"):
         detector.explain("none.jpg")
