@@ -7,7 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import pyarrow.compute as pc
 from datasets import ClassLabel, Dataset, DatasetDict, Image, Value, concatenate_datasets, load_dataset
+from datasets import config as datasets_config
+from huggingface_hub.constants import HF_HUB_CACHE
 
 from ..configuration_fakeface import LABELS
 from ..images import PictureError, list_pictures, load_picture
@@ -56,7 +59,9 @@ def _open_one(data: str, records: bool, columns: Sequence[str]) -> Dataset:
         # Beside its `data/`, a dataset that `fakeface data build` made has a parquet file of rejects.
         built = path / "build.json"
         files = sorted(str(file) for file in (path / "data" if built.is_file() else path).rglob("*.parquet"))
-        dataset = _parquet(files, data) if files else _image_folder(path)
+        if not files:
+            return _normalise(_image_folder(path), data, records, columns)
+        dataset = _parquet(files, data)
     elif files := [str(path)] if path.is_file() else sorted(glob.glob(str(path), recursive=True)):
         if not all(file.endswith(".parquet") for file in files):
             raise DataError(f"{data}: give parquet files, a folder, or the name of a Hub dataset")
@@ -65,7 +70,28 @@ def _open_one(data: str, records: bool, columns: Sequence[str]) -> Dataset:
         dataset = _hub_dataset(data)
     else:
         raise DataError(f"{data}: no such file or folder")
-    return _normalise(dataset, data, records, columns)
+    return _own_pictures(_normalise(dataset, data, records, columns))
+
+
+def _own_pictures(dataset: Dataset) -> Dataset:
+    """Without the paths of rows that hold no bytes: a stranger's table could name any file of this machine.
+
+    What `datasets` fetched itself, the pictures of a Hub dataset made of files, lies in its cache and stays.
+    """
+    column = dataset.data.column("image")
+    if not pc.struct_field(column, "bytes").null_count:  # pyright: ignore[reportAttributeAccessIssue]
+        return dataset
+    caches = [Path(place).resolve() for place in (datasets_config.HF_DATASETS_CACHE, HF_HUB_CACHE)]
+
+    def own(image: dict[str, Any] | None) -> dict[str, Any] | None:
+        path = image["path"] if image and image["bytes"] is None else None
+        if path is None or any(Path(path).resolve().is_relative_to(cache) for cache in caches):
+            return image
+        return {"bytes": None, "path": None}
+
+    return dataset.map(
+        lambda batch: {"image": [own(image) for image in batch["image"]]}, batched=True, features=dataset.features
+    )
 
 
 def _parquet(files: list[str], data: str) -> Dataset:

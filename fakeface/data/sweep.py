@@ -1,5 +1,7 @@
 """The delivery sweep: one change at a time, from weak to strong, so that a curve shows where a detector gives way.
 
+Beside the curves stand kinds of retouching, which have no order: the hard photographs.
+
 Every picture of either label gets exactly the same change. What is random in it, the noise, follows from the seed and
 the picture's bytes alone.
 """
@@ -11,7 +13,8 @@ from functools import partial
 import numpy as np
 from PIL import Image, ImageFilter
 
-from .channels import PLATFORMS, reencode, send
+from .channels import PLATFORMS, reencode, screenshot, send
+from .retouch import RETOUCHING
 
 Change = Callable[[Image.Image, np.random.Generator], Image.Image]
 
@@ -22,7 +25,7 @@ class Step:
 
     Attributes:
         family: the curve that it lies on.
-        strength: its place on that curve, on the family's own scale; chains are numbered.
+        strength: its place on that curve, on the family's own scale; chains and retouching are numbered.
         change: takes an RGB picture and a generator.
     """
 
@@ -61,6 +64,10 @@ def _chain(picture: Image.Image, rng: np.random.Generator, hops: tuple[Change, .
     return picture
 
 
+def _retouch(picture: Image.Image, rng: np.random.Generator, name: str) -> Image.Image:
+    return RETOUCHING[name](picture)
+
+
 def _platform(picture: Image.Image, rng: np.random.Generator, name: str) -> Image.Image:
     return send(picture, rng, PLATFORMS[name])
 
@@ -83,6 +90,8 @@ SWEEP: dict[str, Step] = {
     **{f"noise {s:g}": Step("noise sigma, grey levels", s, partial(_noise, sigma=s)) for s in (2.0, 5.0, 10.0, 15.0)},
     **{f"thumbnail {p}": Step("thumbnail side, px", p, partial(_thumbnail, side=p)) for p in (160, 112, 80, 48)},
     **{name: Step("two hops", i, partial(_chain, hops=hops)) for i, (name, hops) in enumerate(CHAINS.items(), 1)},
+    **{name: Step("retouching", i, partial(_retouch, name=name)) for i, name in enumerate(RETOUCHING, 1)},
+    "screenshot": Step("retouching", len(RETOUCHING) + 1, screenshot),
 }
 
 

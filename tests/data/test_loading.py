@@ -4,12 +4,14 @@ import io
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from datasets import ClassLabel, Dataset, DatasetDict, config, disable_progress_bars
 from PIL import Image
 
 from fakeface.data import loading
-from fakeface.data.loading import DataError, fingerprint, open_dataset, prepare_splits
+from fakeface.data.loading import DataError, checked, fingerprint, open_dataset, prepare_splits
 from fakeface.data.splits import near_duplicate_groups
 
 
@@ -226,8 +228,22 @@ def test_paths_of_strangers_are_not_followed(path, tmp_path):
     images = [encoded(0), {"bytes": None, "path": path}]
     splits, refused = prepare_splits(open_dataset(write_parquet(tmp_path / "a.parquet", images)), fractions=(0, 0))
     assert len(splits["train"]) == 1
-    assert len(refused) == 1
-    assert refused[0].startswith(f"{path}: ")
+    assert refused == ["row 1 of a.parquet: the row has neither bytes nor the path of a local file; embed the bytes"]
+
+
+@pytest.mark.parametrize("column", ["struct", "string"])
+def test_a_table_cannot_name_pictures_of_this_machine(column, tmp_path):
+    """It could: the row's path was opened, a picture of the user's own."""
+    private = tmp_path / "private.png"
+    private.write_bytes(encoded(1))
+    file = tmp_path / "a.parquet"
+    if column == "struct":
+        write_parquet(file, [encoded(0), {"bytes": None, "path": str(private)}])
+    else:
+        pq.write_table(pa.table({"image": [str(private)] * 2, "label": [0, 1]}), file)
+    refused = checked(open_dataset(str(file)))[1]
+    assert len(refused) == (1 if column == "struct" else 2)
+    assert "embed the bytes" in refused[0]
 
 
 def test_nothing_but_broken_pictures_is_refused(tmp_path):

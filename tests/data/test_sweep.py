@@ -31,6 +31,7 @@ def test_the_sweep_has_the_steps_that_it_promises():
     assert families["rescale factor"] == [1.0, 0.75, 0.5, 0.35, 0.25]
     assert len(families["WebP quality"]) == 4
     assert len(families["two hops"]) == 3
+    assert len(families["retouching"]) == 7
     assert {"blur sigma at 280 px", "noise sigma, grey levels", "thumbnail side, px"} <= families.keys()
 
 
