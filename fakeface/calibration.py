@@ -40,12 +40,17 @@ class Calibration:
 
     def store_in(self, folder: Path) -> None:
         """Write the numbers into a model folder's `config.json`; a reader sees the old file or the new one, whole."""
-        file = folder / "config.json"
-        fresh = folder / ".config.json.writing"
-        content = json.loads(file.read_text(encoding="utf-8"))
-        fresh.write_text(json.dumps({**content, **vars(self)}, indent=2, sort_keys=True) + "\n", encoding="utf-8")
-        fresh.chmod(file.stat().st_mode)
-        os.replace(fresh, file)
+        store_in_config(folder, vars(self))
+
+
+def store_in_config(folder: Path, numbers: dict[str, float]) -> None:
+    """Replace numbers in a model folder's `config.json`; a reader sees the old file or the new one, whole."""
+    file = folder / "config.json"
+    fresh = folder / ".config.json.writing"
+    content = json.loads(file.read_text(encoding="utf-8"))
+    fresh.write_text(json.dumps({**content, **numbers}, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    fresh.chmod(file.stat().st_mode)
+    os.replace(fresh, file)
 
 
 def fit(

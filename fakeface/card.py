@@ -7,7 +7,8 @@ from typing import Any
 
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
-from .evaluation import figure, overall_cells, percent, table, weights_sha256
+from .evaluation import REPORT, figure, overall_cells, percent, table, weights_sha256
+from .model_folder import CONFIG, read_json
 from .recipe import recipe_of
 
 # The template stands at the top of the repository, and inside the package once it is installed.
@@ -28,10 +29,30 @@ def read_report(path: str | Path) -> dict[str, Any]:
     """
     try:
         report = json.loads(Path(path).read_text(encoding="utf-8"))
-        if not {"overall", "generators", "kept_out", "weights_sha256", "command"} <= report.keys():
+        if not {"overall", "generators", "kept_out", "weights_sha256", "command", "operating_point"} <= report.keys():
             raise ValueError("keys are missing")
     except (OSError, ValueError, AttributeError) as error:
         raise CardError(f"{path}: not an evaluation report ({error}); `fakeface evaluate` writes one") from error
+    return report
+
+
+def fresh_report(folder: str | Path) -> dict[str, Any]:
+    """A model folder's `evaluation.json`, if its figures are those of the folder as it is now.
+
+    Raises:
+        CardError: no report, or one of other weights, or of another calibration than the folder's config has.
+        ModelFolderError: the folder has no config that can be read.
+    """
+    folder = Path(folder)
+    report = read_report(folder / REPORT)
+    cure = "its figures are no longer true; run `fakeface evaluate` again"
+    if report["weights_sha256"] != weights_sha256(folder):
+        raise CardError(f"{folder / REPORT}: measured on other weights; {cure}")
+    config = read_json(folder, str(folder), CONFIG)
+    # Reports from before temperature and bias stood in them still have the thresholds, which are fitted together.
+    stated = {**report["operating_point"], **report.get("calibration", {})}
+    if changed := [name for name, value in stated.items() if config.get(name) != value]:
+        raise CardError(f"{folder / REPORT}: measured with another {changed[0]} than {CONFIG} has; {cure}")
     return report
 
 
@@ -42,12 +63,10 @@ def write_card(folder: str | Path) -> Path:
         folder: a model folder with an `evaluation.json` in it.
 
     Raises:
-        CardError: no report, no template, or the report is of other weights than the folder's.
+        CardError: no template, or as of `fresh_report`.
     """
     folder = Path(folder)
-    report = read_report(folder / "evaluation.json")
-    if report["weights_sha256"] != weights_sha256(folder):
-        raise CardError(f"{folder}/evaluation.json: measured on other weights; run `fakeface evaluate` again")
+    report = fresh_report(folder)
     point = report["operating_point"]
     seen = [row for row in report["generators"] if row["split"] == "validation" and row["view"] == "clean"]
     real_sources = {row["source"] for row in report["kept_out"]}

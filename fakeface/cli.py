@@ -14,6 +14,7 @@ import typer
 
 from .data.cli import app as data_app
 from .evaluate_cli import calibrate, evaluate
+from .export_cli import app as export_app
 from .terminal import clear_refusals, complain, printable
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ app = typer.Typer(
 )
 
 app.add_typer(data_app, name="data")
+app.add_typer(export_app, name="export")
 
 Model = Annotated[
     str | None, typer.Option("--model", "-m", help="Model folder or Hub id; by default the shipped model.")

@@ -4,11 +4,16 @@ import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from .terminal import clear_refusals, complain
+
+if TYPE_CHECKING:
+    import datasets
+
+    from .detector import Detector
 
 Dataset = Annotated[
     list[str] | None, typer.Argument(help="Take all pictures of these: parquet files, image folders, Hub datasets.")
@@ -25,7 +30,9 @@ Workers = Annotated[int, typer.Option(min=0, help="Processes that decode picture
 
 
 def evaluate(
-    model: Annotated[str, typer.Argument(help="Model folder, Hub id, or a CSV file with columns label and score.")],
+    model: Annotated[
+        str | None, typer.Argument(help="Model folder, Hub id, ONNX file, or a CSV file with columns label and score.")
+    ] = None,
     dataset: Dataset = None,
     data: Data = None,
     out: Annotated[
@@ -44,6 +51,20 @@ def evaluate(
     seen: Annotated[
         list[str] | None, typer.Option(help="Generator that training saw; by default as its report says; repeatable.")
     ] = None,
+    leave_one_generator_out: Annotated[
+        Path | None,
+        typer.Option(
+            "--leave-one-generator-out",
+            metavar="RECIPE",
+            help="Instead of MODEL: train this recipe without each generator and real source, and measure it there.",
+        ),
+    ] = None,
+    trunk_weights: Annotated[
+        str | None, typer.Option(help="For that: trunk of the recipe, a safetensors file, hub or none.")
+    ] = None,
+    train_script: Annotated[
+        Path | None, typer.Option(help="For that: train.py; by default the one above the recipe, or here.")
+    ] = None,
     limit: Limit = 0,
     device: Device = None,
     batch_size: BatchSize = 32,
@@ -55,8 +76,27 @@ def evaluate(
     is ours or any image classifier that transformers opens. Writes scores.csv and evaluation.json, .csv and .md, and
     with --out a page, evaluation.html; without it, figures of --data go into the model folder. Run it by
     `accelerate launch -m fakeface evaluate` to share the work among several GPUs.
+
+    With --leave-one-generator-out RECIPE there is no MODEL: it takes as many trainings as --data have generators and
+    real sources, and one more; a run that was stopped goes on with the same command.
     """
+    if leave_one_generator_out:
+        with clear_refusals():
+            if model or not data:
+                raise ValueError(
+                    "leaving one out takes no model or dataset, but --data to train on and to hold out from"
+                )
+            _leave_one_out(
+                leave_one_generator_out,
+                {"data": data, **({"trunk_weights": trunk_weights} if trunk_weights else {})},
+                train_script,
+                out,
+                {"limit": limit, "device": device, "batch_size": batch_size, "workers": workers},
+            )
+        return
     with clear_refusals():
+        if model is None:
+            raise ValueError("name a model: a folder, a Hub id, or a CSV file of scores")
         from .evaluation import markdown
         from .evaluation_run import run_on_pictures, run_on_scores
 
@@ -98,6 +138,9 @@ def calibrate(
     target_miss_rate: Annotated[
         float, typer.Option(help="Share of generated pictures that may be called real.")
     ] = 0.05,
+    faces: Annotated[
+        bool, typer.Option("--faces", help="Measure face_margin and smallest_face instead, on faces that are found.")
+    ] = False,
     limit: Limit = 0,
     device: Device = None,
     batch_size: BatchSize = 32,
@@ -107,9 +150,11 @@ def calibrate(
 
     With --data those are the validation pictures of its recipe; with DATASET all pictures there, which should be like
     those it will judge. The numbers go into config.json, where everything that opens the model finds them.
+
+    With --faces: how wide to cut the faces that are found, and below what size they are too small to tell.
     """
     with clear_refusals():
-        from .calibration import fit, raw_margins
+        from .calibration import fit, raw_margins, store_in_config
         from .detector import Detector
         from .measured_data import held_out, recipe_for, whole
 
@@ -119,21 +164,51 @@ def calibrate(
                 raise ValueError(f"{name} is {share}: it takes a number between 0 and 1")
         if not model.is_dir():
             raise ValueError(f"{model}: no such folder; only a model folder on this machine can be calibrated")
-        detector = Detector.from_pretrained(model, device=device, faces=False)
+        detector = Detector.from_pretrained(model, device=device, faces=faces, dtype="auto" if faces else None)
         settings = recipe_for(model, recipe, data or [])
         splits, refused = held_out(settings, limit=limit) if data else whole(dataset or [], limit=limit)
         _complain_each(refused)
         if data and "validation" not in splits:
             raise ValueError(f"{', '.join(data)}: has no validation pictures; give the dataset as an argument instead")
-        margins, labels = raw_margins(
-            detector, splits["validation" if data else "all"], how=settings.augmentation_settings(),
-            seed=settings.seed, batch_size=batch_size, workers=workers,
-        )  # fmt: skip
-        calibration = fit(margins, labels, target_fpr=target_fpr, target_miss_rate=target_miss_rate)
-        calibration.store_in(model)
-    for name, value in vars(calibration).items():
+        pictures = splits["validation" if data else "all"]
+        if faces:
+            numbers = _measure_faces(detector, pictures)
+        else:
+            margins, labels = raw_margins(
+                detector, pictures, how=settings.augmentation_settings(), seed=settings.seed, batch_size=batch_size,
+                workers=workers,
+            )  # fmt: skip
+            numbers = vars(fit(margins, labels, target_fpr=target_fpr, target_miss_rate=target_miss_rate))
+        store_in_config(model, numbers)
+    for name, value in numbers.items():
         print(f"{name:<20} {value:.6g}")
     print(f"\nstored in {model / 'config.json'}; measure it anew with `fakeface evaluate`, then `fakeface card`")
+
+
+def _measure_faces(detector: "Detector", pictures: "datasets.Dataset") -> dict[str, float]:
+    import numpy as np
+
+    from .face_calibration import calibrate_faces
+
+    found = calibrate_faces(detector, pictures["image"], np.array(pictures["label"]))
+    print(f"{found.n_real} real and {found.n_generated} generated faces, none in {found.not_found} pictures\n")
+    for title, aucs in (("margin", found.by_margin), ("side, px", found.by_side)):
+        print("\n".join([f"{title:<10} AUC", *(f"{place:<10g} {auc:.4f}" for place, auc in aucs.items())]), "\n")
+    return {"face_margin": found.face_margin, "smallest_face": found.smallest_face}
+
+
+def _leave_one_out(
+    recipe: Path, changes: dict[str, Any], script: Path | None, out: Path | None, options: dict[str, Any]
+) -> None:
+    from .leave_one_out import find_script, leave_one_out
+    from .leave_one_out_text import markdown
+    from .recipe import build_recipe, read_recipe
+
+    settings = build_recipe({**read_recipe(recipe), **changes})
+    script = find_script(recipe, script)
+    command = shlex.join(["fakeface", *sys.argv[1:]])
+    report, written = leave_one_out(settings, script, out or Path("leave-one-out"), command, tell=complain, **options)
+    print(markdown(report), written, sep="\n")
 
 
 def _refuse_unclear(dataset: list[str] | None, data: list[str] | None) -> None:

@@ -20,11 +20,12 @@ from datasets import DatasetDict
 
 from .data.loading import fingerprint
 from .evaluation_tables import tabulate
-from .evaluation_text import FIGURE_NAMES, figure, markdown, overall_cells, percent, table
+from .evaluation_text import FIGURE_NAMES, SHARES, figure, markdown, overall_cells, percent, table
 from .score_views import COLUMNS, MEASURED, VIEWS, score_splits
 from .subjects import OperatingPoint, Subject, open_subject, weights_sha256
 
 REPORT = "evaluation.json"
+CALIBRATION = ("temperature", "bias")  # of a model of ours; beside the operating point, what makes its scores
 NAMES = ("generator", "generators", "source", "column", "value", "family", "strength")  # of a row, beside its place
 
 
@@ -47,8 +48,8 @@ def evaluate(
         options: as for `score_splits`.
 
     Returns:
-        The rows of `score_splits` and the report: the command, the weights by their sha256, each split by its
-        fingerprint, and the tables of `tabulate`.
+        The rows of `score_splits` and the report: the command, the weights by their sha256, the calibration, each
+        split by its fingerprint, and the tables of `tabulate`.
     """
     keep = list(dict.fromkeys(("image", *COLUMNS, *slices)))
     measured = {name: part.select_columns(keep) for name, part in splits.items() if name in MEASURED}
@@ -58,6 +59,7 @@ def evaluate(
         "model": subject.name,
         "weights_sha256": subject.weights_sha256,
         "architecture": subject.architecture,
+        "calibration": {name: getattr(subject.point, name) for name in CALIBRATION if hasattr(subject.point, name)},
         "data": {
             name: {"pictures": len(part), "fingerprint": fingerprint(part)} for name, part in sorted(splits.items())
         },
@@ -128,10 +130,10 @@ def as_csv(report: dict[str, Any]) -> str:
 
 
 def _lines(report: dict[str, Any]) -> Iterator[list[Any]]:
-    for name in ("overall", "generators", "novelty", "real_sources", "kept_out", "slices", "sweep"):
+    for name in ("overall", "uncertainty", "generators", "novelty", "real_sources", "kept_out", "slices", "sweep"):
         for row in report[name]:
             named = ", ".join(str(row[key]) for key in NAMES if key in row)
-            for key in (key for key in row if key in FIGURE_NAMES or key == "uncertain"):
+            for key in (key for key in row if key in FIGURE_NAMES or key in SHARES):
                 n_real = row["fpr_n"] if key == "fpr" else 0 if key == "miss_rate" else row.get("n_real", "")
                 n_generated = (
                     row["miss_rate_n"] if key == "miss_rate" else 0 if key == "fpr" else row.get("n_generated", "")

@@ -14,6 +14,7 @@ from .configuration_fakeface import LABELS
 from .evaluation_text import tables
 from .figures import BINS
 from .pages import COLOURS, svg, templates, thumbnail
+from .uncertainty import risk_and_coverage
 
 TEMPLATE = Path(__file__).with_name("evaluation_page.html")
 LOWEST_FPR = 1e-3  # where the ROC begins; fewer false positives than in a thousand are not resolved by most sets
@@ -54,6 +55,7 @@ def as_html(scores: pd.DataFrame, report: dict[str, Any], splits: DatasetDict | 
             roc=_roc(parts) if parts else "",
             reliability=_reliability(probabilities) if probabilities else "",
             histograms=_histograms(probabilities, report["operating_point"]) if probabilities else "",
+            coverage=_coverage(probabilities, report["uncertainty"]) if probabilities else "",
             sweep=_sweep(report["sweep"]) if report["sweep"] else "",
             mistakes=_mistakes(report["mistakes"], splits),
         )
@@ -146,6 +148,26 @@ def _histograms(parts: Sequence[tuple[str, pd.DataFrame]], point: dict[str, Any]
         drawing.legend(*drawing.axes[0].get_legend_handles_labels(), loc="outside right upper")
 
     return svg(draw, (9, 3), "Scores by label, with the thresholds")
+
+
+def _coverage(parts: Sequence[tuple[str, pd.DataFrame]], told: list[dict[str, Any]]) -> Markup:
+    decided = {row["split"]: 1 - row["uncertain"] for row in told if row["view"] == "clean"}
+
+    def draw(drawing: Any) -> None:
+        axes = drawing.subplots()
+        for i, (split, rows) in enumerate(parts):
+            coverage, risk = risk_and_coverage(rows["label"].to_numpy(), rows["score"].to_numpy())
+            at = np.unique(np.linspace(0, len(coverage) - 1, MOST_POINTS).astype(int))
+            axes.plot(coverage[at], risk[at], color=f"C{i}", label=split)
+            axes.axvline(decided[split], color=f"C{i}", linestyle=":")
+        axes.set_xlim(0, 1)
+        axes.set_ylim(bottom=0)
+        axes.set_xlabel("coverage: share of pictures that are decided")
+        axes.set_ylabel("risk: share of these that is wrong")
+        axes.grid(alpha=0.3)
+        axes.legend(loc="upper left", fontsize=8)
+
+    return svg(draw, (7.5, 3.5), "Risk and coverage")
 
 
 def _sweep(rows: list[dict[str, Any]]) -> Markup:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from .evaluation import evaluate, evaluate_scores, seen_generators, write_report
 from .evaluation_page import write_page
+from .long_runs import leave_at_exit
 from .measured_data import held_out, recipe_for, whole
 from .score_cache import ScoreCache
 from .score_table import read_scores
@@ -117,4 +118,6 @@ def _ranks() -> "Accelerator | None":
         return None
     from accelerate import Accelerator
 
-    return Accelerator()
+    accelerator = Accelerator()
+    leave_at_exit()
+    return accelerator

@@ -12,6 +12,7 @@ from .evaluation_text import FIGURE_NAMES
 from .figures import FIGURES, RATES
 from .metrics import detection_metrics, looks_swapped, wilson_interval
 from .score_views import VIEWS
+from .uncertainty import uncertainty
 
 # Below this many pictures a rate says nothing: one error is five per cent.
 SMALLEST_ROW = 20
@@ -37,9 +38,10 @@ def tabulate(
         seen: generators that training saw; `None` where that is not known or the splits say it.
 
     Returns:
-        `operating_point` and lists of rows: `overall` (per split and view), `generators` (each against all real
-        pictures of its split and view), `real_sources` (false-positive rate), `slices`, `novelty` (seen and unseen
-        generators, each against all real pictures), `sweep`, `summary` (the worst row beside the mean) and `mistakes`.
+        `operating_point` and lists of rows: `overall` and `uncertainty` (per split and view), `generators` (each
+        against all real pictures of its split and view), `real_sources` (false-positive rate), `slices`, `novelty`
+        (seen and unseen generators, each against all real pictures), `sweep`, `summary` (the worst row beside the mean)
+        and `mistakes`.
         `kept_out` is the false-positive rate of seen sources over validation and test together, all of which training
         never saw. `remarks` says in words what must not be overlooked.
 
@@ -53,13 +55,15 @@ def tabulate(
         "operating_point": {
             name: getattr(config, name) for name in ("threshold_generated", "threshold_real", "target_fpr")
         },
-        **{name: [] for name in ("overall", "generators", "real_sources", "slices", "novelty")},
+        **{name: [] for name in ("overall", "uncertainty", "generators", "real_sources", "slices", "novelty")},
     }
     cut = {column: _cut(scores, column) for column in slices}
     for (split, view), rows in _groups(plain, "split", "view", sort=False):
         place = {"split": split, "view": view}
         real, generated = _of_label(rows, 0), _of_label(rows, 1)
         tables["overall"].append({**place, **_overall(rows)})
+        if rows["score"].between(0, 1).all():  # else no score says how sure it is
+            tables["uncertainty"].append({**place, **uncertainty(rows)})
         for (generator,), made in _groups(generated, "generator"):
             figures = {**_ranking(pd.concat([real, made]), RANKING), **_rate(made, "miss_rate")}
             tables["generators"].append({**place, "generator": generator, **figures})
@@ -74,7 +78,7 @@ def tabulate(
         for (source, view), rows in _groups(_of_label(held_out, 0), "source", "view")
     ]
     tables["sweep"] = _sweep(scores)
-    tables["summary"] = _summary(tables)
+    tables["summary"] = summarise(tables)
     tables["mistakes"] = _mistakes(cast(pd.DataFrame, plain[plain["view"] == "clean"]))
     tables["remarks"] = remarks(tables)
     return tables
@@ -161,7 +165,7 @@ def _sweep(scores: pd.DataFrame) -> list[dict[str, Any]]:
     return found
 
 
-def _summary(tables: dict[str, Any]) -> list[dict[str, Any]]:
+def summarise(tables: dict[str, Any]) -> list[dict[str, Any]]:
     """Of each table's rows of one split and view: the mean, and the worst row by name."""
     found = []
     for table, name, figure, worst_of in (

@@ -16,8 +16,11 @@ FIGURE_NAMES = {
     "nll": "NLL",
     "fpr": "false positives",
     "miss_rate": "missed",
+    "forced_error": "wrong if all were decided",
+    "decided_error": "wrong among the decided",
 }
-RATES = ("fpr", "miss_rate")
+RATES = ("fpr", "miss_rate", "forced_error", "decided_error")
+SHARES = {"uncertain": "uncertain", "saved": "errors saved"}  # without an interval
 
 Table = tuple[str, list[str], list[list[str]]]  # title, head, rows
 
@@ -34,11 +37,8 @@ def _tables(report: dict[str, Any]) -> list[Table]:
     return [
         ("Overall", [*place, *OVERALL], [[*_cells(row, place), *overall_cells(row)] for row in report["overall"]]),
         _table("Overall, the other figures", report["overall"], [*place, *other]),
-        (
-            "The worst row beside the mean",
-            [*place, "of", "figure", "rows", "mean", "worst", "which"],
-            [_summary_cells(row) for row in report.get("summary", [])],
-        ),
+        _table("What uncertain is good for", report.get("uncertainty", []), [*place, *UNCERTAINTY]),
+        summary_table(report),
         _table("Generators", report["generators"], ["generator", *place, "n_generated", *RANKED, "miss_rate"]),
         _table(
             "Generators that training saw, and others",
@@ -51,9 +51,17 @@ def _tables(report: dict[str, Any]) -> list[Table]:
     ]
 
 
+def summary_table(report: dict[str, Any]) -> Table:
+    """The worst row of each table beside the mean of its rows."""
+    head = ["split", "view", "of", "figure", "rows", "mean", "worst", "which"]
+    return "The worst row beside the mean", head, [_summary_cells(row) for row in report.get("summary", [])]
+
+
 OVERALL = ["real + generated", "AUC", "TPR at 1 % FPR", "false positives", "missed", "uncertain", "ECE"]
 RANKED = ("auc", "tpr_at_fpr_0.01")
+UNCERTAINTY = ("uncertain", "forced_error_n", "forced_error", "decided_error_n", "decided_error", "saved")
 HEADS = {"source": "real source", "n_generated": "n", "fpr_n": "n real", "miss_rate_n": "n generated"}
+HEADS |= {"forced_error_n": "n", "decided_error_n": "n decided", **SHARES}
 
 
 def _table(title: str, rows: Sequence[dict[str, Any]], columns: Sequence[str]) -> Table:
@@ -69,6 +77,8 @@ def cell(row: dict[str, Any], name: str) -> str:
     """One value of a row as text, with its interval if it is a figure."""
     if name in RATES:
         return percent(row, name)
+    if name in SHARES:
+        return "–" if row[name] is None else f"{100 * row[name]:.1f} %"
     return figure(row, name) if name in FIGURE_NAMES else str(row[name])
 
 
@@ -81,10 +91,15 @@ def _summary_cells(row: dict[str, Any]) -> list[str]:
 
 def markdown(report: dict[str, Any]) -> str:
     """The tables of a report, and what must not be overlooked, as Markdown."""
-    said = [f"- {_escaped(remark)}" for remark in report.get("remarks", [])]
-    parts = ["\n".join(said)] if said else []
+    parts = remarks(report)
     parts += [f"### {title}\n\n{table(head, rows)}" for title, head, rows in tables(report)]
     return "\n\n".join(parts) + "\n"
+
+
+def remarks(report: dict[str, Any]) -> list[str]:
+    """What must not be overlooked, as a Markdown list: one part, or none."""
+    said = [f"- {_escaped(remark)}" for remark in report.get("remarks", [])]
+    return ["\n".join(said)] if said else []
 
 
 def overall_cells(row: dict[str, Any]) -> list[str]:

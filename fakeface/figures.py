@@ -105,14 +105,23 @@ def tpr_draws(
 
     The threshold is an extreme quantile of the real scores, for which resampling fails: at one false positive in 1,000
     pictures its 95 % intervals hold the truth 7 times in 10. But how many real pictures lie above the true threshold
-    is binomial (Thompson, 1936), so that number is drawn, and the threshold lies anywhere between two real scores.
-    Where the rate allows fewer than five false positives, the interval is wider than it need be.
+    is binomial (Thompson, 1936), so that number is drawn. Where between its two neighbours the threshold lies, follows
+    from the false-positive rates there, whose gaps to `fpr` are those of uniform order statistics; the ROC is taken as
+    linear between them. Beyond the highest real score it lies somewhere between its chord and a flat line, the bounds
+    of a concave ROC. How many generated pictures lie above is uncertain by Jeffreys' posterior, which widens 0 of n.
     """
     real = np.concatenate([[np.inf], np.sort(scores[labels == 0])[::-1], [-np.inf]])
     generated = np.sort(scores[labels == 1])
-    above = rng.binomial(len(real) - 2, fpr, resamples)
-    found = 1 - np.searchsorted(generated, [real[above], real[above + 1]], side="right") / len(generated)
-    return rng.binomial(len(generated), found[0] + rng.random(resamples) * (found[1] - found[0])) / len(generated)
+    n, m = len(real) - 2, len(generated)
+    above = rng.binomial(n, fpr, resamples)
+    up, down, beyond = rng.random((3, resamples))
+    to_upper = np.where(above > 0, fpr * (1 - up ** (1 / np.maximum(above, 1))), fpr)
+    to_lower = (1 - fpr) * (1 - down ** (1 / np.maximum(n - above, 1)))
+    way = to_upper / (to_upper + to_lower)
+    way = np.where(above > 0, way, way + beyond * (1 - way))
+    upper, lower = 1 - np.searchsorted(generated, [real[above], real[above + 1]], side="right") / m
+    found = m * (upper + way * (lower - upper))
+    return rng.beta(found + 0.5, m - found + 0.5)
 
 
 def balanced_accuracy(counts: Counts, threshold: float = 0.5) -> np.ndarray:
@@ -138,25 +147,53 @@ def ece(counts: Counts, bins: int = BINS) -> np.ndarray:
     Each label weighs one half, as in the calibration: the share of generated pictures in a test set is the
     collector's choice, and a score that is right at one share is wrong at another (Naeini et al., 2015, for the bins).
     """
-    bin_of = np.minimum((counts.values * bins).astype(int), bins - 1)
-    starts = np.flatnonzero(np.diff(bin_of, prepend=-1))
-    gaps = counts.real * (counts.values / counts.n_real)
-    gaps += counts.generated * ((counts.values - 1) / counts.n_generated)
-    return np.abs(np.add.reduceat(gaps, starts, axis=1)).sum(axis=1) / 2
+    return np.abs(_gaps(counts, bins)[0]).sum(axis=1)
 
 
-def ece_of_noise(counts: Counts, bins: int = BINS) -> np.ndarray:
-    """The `ece` that perfectly calibrated scores would have for want of pictures: mean absolute noise of its gaps."""
+def ece_interval(counts: Counts, level: float, draws: int, rng: np.random.Generator) -> tuple[float, float]:
+    """Interval of one sample's `ece`: the sizes of its gaps that noise does not make unlikely to show as they do.
+
+    Noise in a bin never cancels another's, so a sample's error lies above the truth, a resample's above that, and
+    bootstrap intervals next to it. So a test is inverted (Neyman, 1937): the gaps are taken to be the sample's, times a
+    factor; for each factor the noise of the bins, which is near normal, says how often so large an
+    error comes out.
+
+    Args:
+        counts: of one sample.
+        level: share of samples whose interval holds the truth.
+        draws: of the noise.
+        rng: of the draws.
+    """
+    (gaps,), (deviation,) = _gaps(counts, BINS)
+    noise = rng.normal(size=(draws, len(gaps))) * deviation
+    size = float(np.abs(gaps).sum())
+
+    def factor(share: float) -> float:
+        """At which a share of the draws is at least as large as the sample's error; 0 where noise alone is."""
+        low, high = 0.0, 3.0  # beyond, every draw is larger
+        for _ in range(16):
+            middle = (low + high) / 2
+            enough = np.mean(np.abs(middle * gaps + noise).sum(axis=1) >= size) >= share
+            low, high = (low, middle) if enough else (middle, high)
+        return low
+
+    return size * factor((1 - level) / 2), size * factor((1 + level) / 2)
+
+
+def _gaps(counts: Counts, bins: int) -> tuple[np.ndarray, np.ndarray]:
+    """Of each bin that is not empty its gap, signed and times its share of pictures, and how that varies, (r, b)."""
     bin_of = np.minimum((counts.values * bins).astype(int), bins - 1)
     starts = np.flatnonzero(np.diff(bin_of, prepend=-1))
-    variance = np.zeros((len(counts.real), len(starts)))
+    gaps = np.zeros((len(counts.real), len(starts)))
+    variance = np.zeros_like(gaps)
     for pictures, n, gap in (
         (counts.real, counts.n_real, counts.values),
         (counts.generated, counts.n_generated, counts.values - 1),
     ):
         first, second = (np.add.reduceat(pictures * gap**power / n, starts, axis=1) for power in (1, 2))
+        gaps += first / 2
         variance += (second - first**2) / (4 * n)
-    return np.sqrt(2 / np.pi * np.maximum(variance, 0)).sum(axis=1)  # the mean of |x| for normal x
+    return gaps, np.sqrt(np.maximum(variance, 0))
 
 
 def brier(counts: Counts) -> np.ndarray:

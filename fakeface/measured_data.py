@@ -35,24 +35,26 @@ def held_out(recipe: Recipe, *, columns: Sequence[str] = (), limit: int = 0) -> 
     Raises:
         DataError: the data cannot be used.
     """
-    splits, refused = prepare_splits(open_dataset(recipe.data, columns=columns), **recipe.split_options())
+    # The recipe's limit too: pictures that were not there for training would end up in other splits than they did.
+    dataset = spread(open_dataset(recipe.data, columns=columns), recipe.limit)
+    splits, refused = prepare_splits(dataset, **recipe.split_options())
     if not any(name in splits for name in MEASURED):
         raise DataError("no validation, test or unseen pictures in the data; give the dataset as an argument instead")
     # Those for training stay whole, for their fingerprint.
-    return DatasetDict({k: _spread(part, limit if k in MEASURED else 0) for k, part in splits.items()}), refused
+    return DatasetDict({k: spread(part, limit if k in MEASURED else 0) for k, part in splits.items()}), refused
 
 
 def whole(
     data: Sequence[str], *, columns: Sequence[str] = (), limit: int = 0, workers: int = 1
 ) -> tuple[DatasetDict, list[str]]:
     """All pictures of some data as one split; arguments and results as of `held_out`."""
-    dataset, refused = checked(_spread(open_dataset(list(data), columns=columns), limit), workers)
+    dataset, refused = checked(spread(open_dataset(list(data), columns=columns), limit), workers)
     if not len(dataset):
         raise DataError(f"{', '.join(data)}: none of its pictures can be read")
     return DatasetDict({WHOLE: dataset}), refused
 
 
-def _spread(dataset: Dataset, limit: int) -> Dataset:
+def spread(dataset: Dataset, limit: int) -> Dataset:
     """At most `limit` pictures, spread over the dataset; all of them for 0."""
     if not 0 < limit < len(dataset):
         return dataset

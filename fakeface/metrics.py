@@ -15,7 +15,7 @@ import datasets
 import evaluate
 import numpy as np
 
-from .figures import FIGURES, OF_PROBABILITIES, RATES, count, ece_of_noise, resampled, tpr_draws
+from .figures import FIGURES, OF_PROBABILITIES, RATES, count, ece_interval, resampled, tpr_draws
 
 RESAMPLES = 1000
 LEVEL = 0.95
@@ -87,7 +87,7 @@ def detection_metrics(
         counts = count(labels, scores)
         result |= {name: float(FIGURES[name](counts)[0]) for name in stated}
         if resamples:
-            result |= _intervals(labels, scores, {name: result[name] for name in stated}, resamples, level, seed)
+            result |= _intervals(labels, scores, stated, resamples, level, seed)
     return {**result, "refused": refused}
 
 
@@ -102,23 +102,20 @@ def _refusal(name: str, n_real: int, n_generated: int, scores: np.ndarray) -> st
 
 
 def _intervals(
-    labels: np.ndarray, scores: np.ndarray, values: dict[str, float], resamples: int, level: float, seed: int
+    labels: np.ndarray, scores: np.ndarray, stated: Sequence[str], resamples: int, level: float, seed: int
 ) -> dict[str, tuple[float, float]]:
-    """Percentile bootstrap intervals (Efron and Tibshirani, 1993) of figures, by name."""
+    """Intervals of figures, by name: percentile bootstrap (Efron and Tibshirani, 1993) where that is right."""
     rng = np.random.default_rng(seed)
-    draws = {name: tpr_draws(labels, scores, RATES[name], resamples, rng) for name in values if name in RATES}
-    if names := [name for name in values if name not in RATES]:
+    draws = {name: tpr_draws(labels, scores, RATES[name], resamples, rng) for name in stated if name in RATES}
+    if names := [name for name in stated if name not in RATES and name != "ece"]:
         parts = [[FIGURES[name](counts) for name in names] for counts in resampled(labels, scores, resamples, rng)]
         draws |= {name: np.concatenate(drawn) for name, drawn in zip(names, zip(*parts, strict=True), strict=True)}
     found = {}
-    for name in values:
-        low, high = (float(end) for end in np.quantile(draws[name], [(1 - level) / 2, (1 + level) / 2]))
-        if name == "ece":
-            # Noise in a bin never cancels another's, so a sample's error lies above the truth, and a resample's above
-            # that. The lower end leaves out what noise alone would give; where gaps are real, that is too careful.
-            noise = float(ece_of_noise(count(labels, scores))[0])
-            low = max(0.0, values[name] - noise - (float(draws[name].mean()) - low))
-        found[f"{name}_interval"] = (low, high)
+    for name, drawn in draws.items():
+        low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2])
+        found[f"{name}_interval"] = (float(low), float(high))
+    if "ece" in stated:
+        found["ece_interval"] = ece_interval(count(labels, scores), level, resamples, rng)
     return found
 
 

@@ -118,25 +118,33 @@ def read_json(folder: Path, name: str, file: str) -> dict[str, Any]:
 
 
 def _load_config(folder: Path, name: str) -> FakeFaceConfig:
-    content = read_json(folder, name, CONFIG)
+    return build_config(read_json(folder, name, CONFIG), f"{name}/{CONFIG}")
+
+
+def build_config(content: dict[str, Any], where: str) -> FakeFaceConfig:
+    """A config from a stranger's JSON object, found `where`; raises ModelFolderError."""
     if content.get("model_type") != FakeFaceConfig.model_type:
         kind = f'"model_type" is {json.dumps(content.get("model_type"))}, not "{FakeFaceConfig.model_type}"'
-        raise ModelFolderError(f"{name}/{CONFIG}: {kind}; pass the folder of a fakeface model")
+        raise ModelFolderError(f"{where}: {kind}; pass the folder of a fakeface model")
     # Of transformers' own fields only the labels: others can name quantisers, or kernels on the Hub, which are code.
     fields = (FakeFaceConfig.__annotations__.keys() | {"id2label", "label2id"}) - {"auto_map"}
     try:
         config = FakeFaceConfig(**{key: content[key] for key in fields & content.keys()})
     except Exception as error:  # a stranger's values fail in many places of transformers, each with its own type
         # Validation errors of huggingface_hub wrap the one with the words.
-        raise ModelFolderError(f"{name}/{CONFIG}: {error.__cause__ or error}") from error
+        raise ModelFolderError(f"{where}: {error.__cause__ or error}") from error
     if config.id2label != dict(enumerate(LABELS)):
         labels = "labels must be 0 real and 1 generated"
-        raise ModelFolderError(f"{name}/{CONFIG}: {labels}, not {config.id2label}; train it with these")
+        raise ModelFolderError(f"{where}: {labels}, not {config.id2label}; train it with these")
     return config
 
 
 def _load_processor(folder: Path, name: str, config: FakeFaceConfig) -> FakeFaceImageProcessor:
-    content = read_json(folder, name, PROCESSOR)
+    return build_processor(read_json(folder, name, PROCESSOR), f"{name}/{PROCESSOR}", config)
+
+
+def build_processor(content: dict[str, Any], where: str, config: FakeFaceConfig) -> FakeFaceImageProcessor:
+    """An image processor that fits the config, from a stranger's JSON object; raises ModelFolderError."""
     fields = {"size", "crop_fraction", "image_mean", "image_std"}
     cure = "use the file saved with this model"
     try:
@@ -148,7 +156,7 @@ def _load_processor(folder: Path, name: str, config: FakeFaceConfig) -> FakeFace
         if sample.shape[0] != 3 or not np.isfinite(sample).all():
             raise ValueError("image_mean and image_std take three numbers each, image_std other than 0")
     except Exception as error:  # as above
-        raise ModelFolderError(f"{name}/{PROCESSOR}: {error}; {cure}") from error
+        raise ModelFolderError(f"{where}: {error}; {cure}") from error
     return processor
 
 
@@ -182,4 +190,12 @@ def _load_weights(folder: Path, name: str, config: FakeFaceConfig) -> dict[str, 
     return state
 
 
-__all__ = ["ModelFolderError", "default_model", "find_folder", "load_model_folder", "read_json"]
+__all__ = [
+    "ModelFolderError",
+    "build_config",
+    "build_processor",
+    "default_model",
+    "find_folder",
+    "load_model_folder",
+    "read_json",
+]

@@ -89,6 +89,7 @@ class Recipe:
     select_on: str = "auc"  # validation figure that picks the best epoch: auc or auc_delivered
     target_fpr: float = 0.01  # operating point of the calibrated model
     half: bool = False  # store the model folder's weights in 16 bits
+    measure: bool = True  # score the held-out pictures at the end; false where something else does
     limit: int = 0  # use only this many pictures, spread over the data, to try a recipe; 0 for all
 
     def __post_init__(self) -> None:

@@ -62,7 +62,7 @@ def score_splits(
         A row for each picture and view: `split, view`, the columns of the data but the picture, and `score`.
     """
     cache = ScoreCache() if cache is None else cache
-    parts = list(_parts(splits, how or Augmentation(), seed, sweep))
+    parts = parts_of(splits, how, seed, sweep)
     rank, ranks = (accelerator.process_index, accelerator.num_processes) if accelerator else (0, 1)
     options: dict[str, Any] = {"how": how, "seed": seed, "batch_size": batch_size, "workers": workers}
     fill(subject, parts, cache, **options, rank=rank, ranks=ranks)
@@ -116,6 +116,11 @@ def collect(parts: Sequence[_Part], cache: ScoreCache) -> pd.DataFrame:
     table = pd.concat(tables, ignore_index=True)
     first = ["split", "view", *COLUMNS]
     return table.reindex(columns=[*first, *(name for name in table.columns if name not in (*first, "score")), "score"])
+
+
+def parts_of(splits: DatasetDict, how: Augmentation | None = None, seed: int = 0, sweep: bool = False) -> list[_Part]:
+    """Every split in every view it is scored in; arguments as of `score_splits`."""
+    return list(_parts(splits, how or Augmentation(), seed, sweep))
 
 
 def _parts(splits: DatasetDict, how: Augmentation, seed: int, sweep: bool) -> Iterator[_Part]:

@@ -1,4 +1,4 @@
-"""Detectors under test: a fakeface model folder, or any image classifier that transformers opens.
+"""Detectors under test: a fakeface model folder, any image classifier that transformers opens, or an ONNX file.
 
 Weights are read from safetensors and code is never loaded from a model's folder, whoever made it.
 """
@@ -18,7 +18,8 @@ from .configuration_fakeface import FakeFaceConfig
 from .detector import Detector
 from .devices import pick_device
 from .label_names import LabelsError, generated_labels
-from .model_folder import CONFIG, WEIGHTS, ModelFolderError, find_folder, read_json
+from .model_folder import CONFIG, PROCESSOR, WEIGHTS, ModelFolderError, find_folder, read_json
+from .onnx_model import METADATA, SUFFIX, onnx_file, open_session
 
 FILES = ("*.json", "*.safetensors")  # of a Hub repository; more is not needed and not fetched
 
@@ -82,8 +83,9 @@ def open_subject(name: str, *, device: str | torch.device | None = None, generat
     """Open the model to be tested.
 
     Args:
-        name: a folder or a Hub id.
-        device: where to compute; by default the GPU if there is one.
+        name: a folder, a Hub id, or an ONNX file: one of ours, or one of an image classifier with its `config.json` and
+            `preprocessor_config.json` beside it or in the folder above, as optimum writes them.
+        device: where to compute; by default the GPU if there is one. ONNX files compute on the CPU.
         generated: names of the labels that mean `generated`, where their names do not say.
 
     Raises:
@@ -91,6 +93,10 @@ def open_subject(name: str, *, device: str | torch.device | None = None, generat
         LabelsError: its labels cannot be told apart.
         ValueError: there is no such device.
     """
+    if exported := onnx_file(name):
+        return _exported(name, exported, generated)
+    if name.endswith(SUFFIX):
+        raise ModelFolderError(f"{name}: no such file; check the path")
     where = pick_device(device)
     folder = find_folder(name, files=FILES)
     if read_json(folder, name, CONFIG).get("model_type") == FakeFaceConfig.model_type:
@@ -100,12 +106,53 @@ def open_subject(name: str, *, device: str | torch.device | None = None, generat
 
 def _fakeface(name: str, folder: Path, device: torch.device) -> Subject:
     detector = Detector.from_pretrained(folder, device=device, faces=False)
+    return _of_detector(name, folder, weights_sha256(folder), detector)
 
+
+def _of_detector(name: str, folder: Path, sha256: str, detector: Detector) -> Subject:
     def forward(inputs: torch.Tensor) -> torch.Tensor:
-        return detector.model(pixel_values=inputs.to(device)).logits.softmax(-1)[:, 1]
+        return detector.model(pixel_values=inputs.to(detector.model.device)).logits.softmax(-1)[:, 1]
 
     config = detector.config
-    return Subject(name, folder, config.architecture, weights_sha256(folder), detector.processor, forward, point=config)
+    return Subject(name, folder, config.architecture, sha256, detector.processor, forward, point=config)
+
+
+def _exported(name: str, file: Path, chosen: Sequence[str]) -> Subject:
+    """An ONNX file: of ours by its metadata, else a classifier whose JSON files say how to feed and read it."""
+    session = open_session(file)
+    sha256 = file_sha256(file)
+    if METADATA in session.get_modelmeta().custom_metadata_map:
+        return _of_detector(name, file.parent, sha256, Detector.from_pretrained(file, faces=False))
+    folder = next((place for place in (file.parent, file.parent.parent) if (place / PROCESSOR).is_file()), None)
+    if folder is None:
+        raise ModelFolderError(f"{name}: put the {CONFIG} and {PROCESSOR} of its model beside it")
+    from transformers import AutoImageProcessor
+
+    labels = read_json(folder, name, CONFIG).get("id2label")
+    if not isinstance(labels, dict) or not labels or len(session.get_inputs()) != 1:
+        raise ModelFolderError(f"{name}: no image classifier: it takes one input, and {CONFIG} with an id2label")
+    try:
+        processor = AutoImageProcessor.from_pretrained(folder, trust_remote_code=False)
+        places = generated_labels([str(labels[key]) for key in sorted(labels, key=int)], chosen)
+    except LabelsError as error:
+        raise LabelsError(f"{name}: {error}") from None
+    except Exception as error:  # as in `_classifier`
+        raise ModelFolderError(f"{name}: {folder / PROCESSOR} cannot be used ({error})") from error
+    takes = session.get_inputs()[0].name
+
+    def forward(inputs: torch.Tensor) -> torch.Tensor:
+        return _scores(torch.from_numpy(session.run(None, {takes: inputs.numpy()})[0]), places)
+
+    point = OperatingPoint()
+    return Subject(name, folder, "onnx", sha256, _Processor(processor), forward, point, tuple(places))
+
+
+def _scores(logits: torch.Tensor, places: Sequence[int], multi_label: bool = False) -> torch.Tensor:
+    """Scores (n,) from logits (n, labels), as the pipeline of transformers reads them."""
+    if logits.shape[1] == 1 or multi_label:
+        chances = logits.sigmoid()
+        return chances[:, places].amax(-1) if places else 1 - chances.amax(-1)
+    return logits.softmax(-1)[:, places].sum(-1).clamp(0, 1)
 
 
 @dataclass(frozen=True)
@@ -143,12 +190,8 @@ def _classifier(name: str, folder: Path, device: torch.device, chosen: Sequence[
         raise LabelsError(f"{name}: {error}") from None
 
     def forward(inputs: torch.Tensor) -> torch.Tensor:
-        logits = model(pixel_values=inputs.to(device)).logits
-        # As the pipeline of transformers reads logits.
-        if logits.shape[1] == 1 or model.config.problem_type == "multi_label_classification":
-            chances = logits.sigmoid()
-            return chances[:, places].amax(-1) if places else 1 - chances.amax(-1)
-        return logits.softmax(-1)[:, places].sum(-1).clamp(0, 1)
+        several = model.config.problem_type == "multi_label_classification"
+        return _scores(model(pixel_values=inputs.to(device)).logits, places, several)
 
     kind = type(model).__name__
     weights = weights_sha256(folder)
@@ -158,8 +201,13 @@ def _classifier(name: str, folder: Path, device: torch.device, chosen: Sequence[
 def weights_sha256(folder: str | Path) -> str:
     """sha256 of a model folder's weights, as 64 hex digits; of all safetensors, by name, where they are in shards."""
     whole = Path(folder) / WEIGHTS
+    return file_sha256(*([whole] if whole.is_file() else sorted(Path(folder).glob("*.safetensors"))))
+
+
+def file_sha256(*files: Path) -> str:
+    """sha256 of files one behind the other, as 64 hex digits."""
     digest = hashlib.sha256()
-    for path in [whole] if whole.is_file() else sorted(Path(folder).glob("*.safetensors")):
+    for path in files:
         with path.open("rb") as file:
             while part := file.read(2**20):
                 digest.update(part)

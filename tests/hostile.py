@@ -2,6 +2,8 @@
 
     python tests/hostile.py FOLDER
 
+Archives stand apart, in `write_archives`: what they hold is listed, and each member read.
+
 `write_corpus` returns what is to be expected of each file: `picture`, `refused`, `refused:REASON` where the reason is
 certain, or `either` where it is up to the decoder, so long as it neither falls over nor hangs.
 """
@@ -12,6 +14,8 @@ import io
 import random
 import struct
 import sys
+import tarfile
+import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from functools import cache
@@ -67,6 +71,72 @@ def write_corpus(folder: Path) -> dict[str, str]:
             (folder / name).write_bytes(data)
             expected[name] = expectation
     return expected
+
+
+def write_archives(folder: Path) -> dict[str, int]:
+    """Write hostile zip and tar archives; returns how many pictures each may give at most."""
+    files = {"a.jpg": encode("JPEG"), "deeper/b.png": encode("PNG"), "c.webp": encode("WEBP")}
+    packed = _zip(files)
+    archives = {"sound.zip": (packed, 3), "encrypted.zip": (_encrypted(packed), 0), "sound.tar.gz": (_tar(files), 3)}
+    outside = ["../up.jpg", "/etc/absolute.jpg", "a/../../up.jpg", "..\\up.jpg", "C:\\up.jpg", "x" * 5000 + ".jpg"]
+    archives["outside.zip"] = (_zip(dict.fromkeys(outside, files["a.jpg"])), 0)
+    archives["outside.tar"] = (_tar(dict.fromkeys(outside, files["a.jpg"]), "w"), 0)
+    for percent in (10, 35, 60, 85, 99):
+        archives[f"cut-{percent}.zip"] = (packed[: len(packed) * percent // 100], 0)
+        for name, mode in (("tar", "w"), ("tar.gz", "w:gz"), ("tar.xz", "w:xz"), ("tar.bz2", "w:bz2")):
+            whole = _tar(files, mode)
+            archives[f"cut-{percent}.{name}"] = (whole[: len(whole) * percent // 100], 3)
+    archives["wrong-sum.zip"] = (_patched(packed, packed.index(b"PK\1\2") + 16, b"\0\0\0\0"), 3)
+    archives["bomb.zip"] = (_zip({"zeros.jpg": bytes(300_000_000)}), 0)
+    archives["bomb.tar.gz"] = (_tar({"zeros.jpg": bytes(300_000_000)}), 0)
+    archives["nested.zip"] = (_zip({"inner.zip": packed, "a.jpg": files["a.jpg"]}), 4)
+    archives["many.zip"] = (_zip({f"{number}.txt": b"" for number in range(20_000)}), 0)
+    archives["links.tar"] = (_links(), 0)
+    archives["long-header.tar"] = (_tar({"x" * 2_000_000 + ".jpg": files["a.jpg"]}, "w"), 0)
+    archives["no-archive.zip"] = (files["a.jpg"], 0)
+    archives["no-archive.tar"] = (files["a.jpg"] * 20, 0)
+    for name, (data, _) in archives.items():
+        (folder / name).write_bytes(data)
+    return {name: most for name, (_, most) in archives.items()}
+
+
+def _zip(members: dict[str, bytes]) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        for name, data in members.items():
+            archive.writestr(name, data)
+    return buffer.getvalue()
+
+
+def _encrypted(packed: bytes) -> bytes:
+    """The flag alone: what follows is then no longer what the password would give."""
+    data = bytearray(packed)
+    for mark, flags in ((b"PK\3\4", 6), (b"PK\1\2", 8)):
+        at = -1
+        while (at := data.find(mark, at + 1)) >= 0:
+            data[at + flags] |= 1
+    return bytes(data)
+
+
+def _tar(members: dict[str, bytes], mode: str = "w:gz") -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode=mode) as archive:  # type: ignore[call-overload]
+        for name, data in members.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            archive.addfile(info, io.BytesIO(data))
+    return buffer.getvalue()
+
+
+def _links() -> bytes:
+    """Links to files of the machine, and devices, all named like pictures."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        for kind in (tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.FIFOTYPE):
+            info = tarfile.TarInfo(f"kind-{kind.decode()}.jpg")
+            info.type, info.linkname = kind, "/etc/passwd"
+            archive.addfile(info)
+    return buffer.getvalue()
 
 
 def chunk(kind: bytes, data: bytes) -> bytes:
@@ -142,7 +212,7 @@ def _sound() -> Corpus:
 def _cut() -> Corpus:
     for name, data in valid_files().items():
         certain = name.endswith((".jpg", ".png", ".gif", ".bmp", "raw.tif"))
-        for percent in range(10, 100, 10):
+        for percent in range(5, 100, 5):
             cut = data[: len(data) * percent // 100]
             yield f"cut-{percent}-{name}", cut, "refused:truncated" if certain else "refused"
 

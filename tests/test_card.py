@@ -1,14 +1,23 @@
 """The model card and the README's figures."""
 
 import json
-import re
 from pathlib import Path
 
 import pytest
 from huggingface_hub import ModelCard
 
 import fakeface
-from fakeface.card import CardError, architectures_table, fill_readme, read_report, write_card
+from fakeface.card import (
+    CardError,
+    architectures_table,
+    fill_readme,
+    fresh_report,
+    generators_table,
+    kept_out_table,
+    overall_table,
+    read_report,
+    write_card,
+)
 from fakeface.evaluation import weights_sha256
 
 
@@ -39,11 +48,19 @@ def report():
     }
 
 
-def test_a_card_states_the_report_and_metadata_the_hub_reads(report, tmp_path):
+@pytest.fixture
+def folder(report, tmp_path):
+    """A model folder with the report of it."""
     (tmp_path / "model.safetensors").write_bytes(b"weights")
     report["weights_sha256"] = weights_sha256(tmp_path)
+    report["calibration"] = {"temperature": 0.9, "bias": -0.4}
+    (tmp_path / "config.json").write_text(json.dumps({**report["operating_point"], **report["calibration"]}))
     (tmp_path / "evaluation.json").write_text(json.dumps(report))
-    write_card(tmp_path)
+    return tmp_path
+
+
+def test_a_card_states_the_report_and_metadata_the_hub_reads(folder, tmp_path):
+    write_card(folder)
     card = ModelCard.load(tmp_path / "README.md")
     data = card.data.to_dict()
     assert data["license"] == "apache-2.0"
@@ -61,12 +78,21 @@ def test_a_card_states_the_report_and_metadata_the_hub_reads(report, tmp_path):
     assert "{{" not in card.text
 
 
-def test_a_report_of_other_weights_makes_no_card(report, tmp_path):
-    (tmp_path / "model.safetensors").write_bytes(b"other weights")
-    (tmp_path / "evaluation.json").write_text(json.dumps(report))
+def test_a_report_of_other_weights_makes_no_card(folder):
+    (folder / "model.safetensors").write_bytes(b"other weights")
     with pytest.raises(CardError, match="measured on other weights"):
-        write_card(tmp_path)
-    assert not (tmp_path / "README.md").exists()
+        write_card(folder)
+    assert not (folder / "README.md").exists()
+
+
+@pytest.mark.parametrize("name", ["temperature", "bias", "threshold_generated", "threshold_real", "target_fpr"])
+def test_a_report_from_before_a_calibration_makes_no_card(folder, name):
+    """`fakeface calibrate` after `fakeface evaluate` once left a card of figures that no user would see."""
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, name: 0.5}))
+    with pytest.raises(CardError, match=rf"evaluation\.json: measured with another {name} than config\.json has"):
+        write_card(folder)
+    assert not (folder / "README.md").exists()
 
 
 def test_only_the_text_between_the_figure_comments_changes(report, tmp_path):
@@ -96,18 +122,15 @@ def test_what_is_no_report_is_named(tmp_path):
         read_report(tmp_path / "evaluation.json")
 
 
-def test_figures_of_readme_and_card_belong_to_the_shipped_weights(repo):
+def test_figures_of_readme_and_card_belong_to_the_shipped_weights_and_calibration(repo):
     folder = repo / "checkpoints" / "fakeface-resnet50-cnn"
-    report = read_report(folder / "evaluation.json")
-    assert report["weights_sha256"] == weights_sha256(folder)
-    card = (folder / "README.md").read_text()
+    report = fresh_report(folder)
+    card, readme = ((place / "README.md").read_text() for place in (folder, repo))
     assert report["weights_sha256"][:16] in card
-    assert architectures_table([report]) in (repo / "README.md").read_text()
-    # Every AUC in the card stands in the report.
-    known = {f"{made['auc']:.3f}" for made in (*report["overall"], *report["generators"]) if made["auc"] is not None}
-    assert set(re.findall(r"\| (0\.\d{3}|1\.000) \(", card)) <= known | {
-        f"{made['tpr_at_fpr_0.01']:.3f}" for made in report["overall"] if made["tpr_at_fpr_0.01"] is not None
-    }
+    for made in (architectures_table([report]), overall_table(report), kept_out_table(report)):
+        assert made in readme
+    for made in (overall_table(report), kept_out_table(report), generators_table(report)):
+        assert made in card
 
 
 def test_shipped_code_files_are_the_packages(repo):

@@ -61,7 +61,7 @@ def test_a_whole_dataset_gets_a_report_and_a_page(place):
     assert report["data"]["all"]["pictures"] == 240
     assert len(pd.read_csv(place / "whole" / "scores.csv")) == 480
     page = (place / "whole" / "evaluation.html").read_text()
-    assert page.count("<svg") == 3  # no sweep was asked for
+    assert page.count("<svg") == 4  # no sweep was asked for
     assert "Delivery sweep" not in page
     assert "| all | clean | 120 + 120 |" in result.stdout
 
@@ -147,3 +147,15 @@ def test_calibration_is_stored_and_used(place, tmp_path):
     invoke("calibrate", str(other), "data.parquet", "--target-fpr", "0.05", "--target-miss-rate", "0.1")
     again = FakeFaceConfig.from_pretrained(other)
     assert (again.temperature, again.bias) == pytest.approx((config.temperature, config.bias), rel=1e-3)
+
+
+def test_leaving_one_out_takes_a_recipe_in_place_of_a_model(place):
+    (place / "recipe.yaml").write_text("architecture: cnn\n")
+    leave = ("evaluate", "--leave-one-generator-out", "recipe.yaml", "--out", "left-out")
+    assert "takes no model or dataset, but --data" in refusal(*leave)
+    assert refusal("evaluate", "--data", "data.parquet").startswith("name a model: a folder, a Hub id")
+    missing = refusal(*leave, "--data", "data.parquet", "--train-script", "nowhere.py")
+    assert missing == "nowhere.py: not found; it is in the repository, and --train-script names it"
+    data = (*leave, "--data", "data.parquet", "--train-script", "recipe.yaml")
+    assert "weights.safetensors: cannot be read" in refusal(*data, "--trunk-weights", "weights.safetensors")
+    assert not list((place / "left-out").glob("*/run"))

@@ -41,10 +41,11 @@ def page(scores, splits):
 
 def test_it_has_all_drawings_and_tables(page):
     assert re.findall(r"<h2>(.*?)</h2>", page) == [
-        "ROC", "Reliability", "Scores", "Delivery sweep", "Overall", "Overall, the other figures",
-        "The worst row beside the mean", "Generators", "Real sources", "Delivery sweep", "The worst mistakes",
+        "ROC", "Reliability", "Scores", "Risk and coverage", "Delivery sweep", "Overall", "Overall, the other figures",
+        "What uncertain is good for", "The worst row beside the mean", "Generators", "Real sources", "Delivery sweep",
+        "The worst mistakes",
     ]  # fmt: skip
-    assert page.count("<svg role") == 4
+    assert page.count("<svg role") == 5
     assert "mathdefault" not in page  # labels of log axes once were formulas
     for name in ("JPEG quality", "rescale factor", "two hops"):
         assert name in page

@@ -5,7 +5,7 @@ import pytest
 from scipy.special import expit
 from test_metrics import sample
 
-from fakeface.figures import count, ece, ece_of_noise, resampled, tpr_at_fpr, tpr_draws
+from fakeface.figures import count, ece, ece_interval, resampled, tpr_at_fpr, tpr_draws
 
 
 def test_tpr_at_fpr_counts_ties_as_refused():
@@ -57,12 +57,32 @@ def test_many_scores_are_drawn_some_resamples_at_a_time():
     assert [len(part.real) for part in parts] == [2, 2, 1]
 
 
-def test_calibrated_scores_have_the_calibration_error_of_noise():
+def test_the_calibration_error_that_noise_alone_would_give_is_no_evidence():
+    """Of 200 calibrated scores the error is some 0.05 by noise; bootstrap intervals then lie above the truth, 0."""
     rng = np.random.default_rng(0)
-    labels = np.repeat([0, 1], 200)
-    samples = [count(labels, expit(2 * (rng.normal(2 * labels) - 1))) for _ in range(100)]
-    errors, noise = (np.mean([figure(sample) for sample in samples]) for figure in (ece, ece_of_noise))
-    assert noise == pytest.approx(errors, rel=0.1)
+    labels = np.repeat([0, 1], 100)
+    found = [count(labels, expit(2 * (rng.normal(2 * labels) - 1))) for _ in range(40)]
+    assert np.mean([ece(sample) for sample in found]) > 0.04
+    lows = [ece_interval(sample, 0.95, 300, rng)[0] for sample in found]
+    assert np.mean(np.array(lows) == 0) > 0.9
+
+
+def test_the_interval_of_real_gaps_lies_around_them_and_narrows():
+    labels = np.repeat([0, 1], 20_000)
+    scores = expit(4 * (np.random.default_rng(0).normal(2 * labels) - 1))  # twice as sure as is right
+    widths = []
+    for step in (100, 1):
+        sample = count(labels[::step], scores[::step])
+        low, high = ece_interval(sample, 0.95, 300, np.random.default_rng(1))
+        assert 0 < low < ece(sample)[0] < high + 0.02
+        widths.append(high - low)
+    assert widths[1] < widths[0] / 5
+    assert low < 0.0755 < high  # the error of two million such pictures
+
+
+def test_perfect_scores_have_no_calibration_error_to_bound():
+    labels = np.array([0, 0, 1, 1])
+    assert ece_interval(count(labels, labels.astype(float)), 0.95, 100, np.random.default_rng(0)) == (0.0, 0.0)
 
 
 def test_draws_of_a_rate_lie_around_it_and_open_downwards_where_one_false_positive_is_allowed():
@@ -72,5 +92,13 @@ def test_draws_of_a_rate_lie_around_it_and_open_downwards_where_one_false_positi
         assert np.median(draws) == pytest.approx(tpr_at_fpr(count(labels, scores), fpr)[0], abs=spread)
     few_labels, few = np.repeat([0, 1], 100), np.concatenate([np.linspace(0, 0.5, 100), np.linspace(0.4, 1, 100)])
     draws = tpr_draws(few_labels, few, 0.01, 500, np.random.default_rng(0))
-    # In e^-1 of the draws no photograph lies above the threshold, which may then be anywhere up to above all scores.
-    assert 0.25 < np.mean(draws < 0.78) < 0.45
+    # In e^-1 of the draws no photograph lies above the threshold, which then is farther up than the highest score of
+    # one, but hardly above all generated pictures: the ROC is concave.
+    assert 0.05 < np.mean(draws < 0.7) < 0.45
+    assert np.mean(draws < 0.2) < 0.02
+
+
+def test_no_generated_picture_found_is_no_certainty_that_none_would_be():
+    labels, scores = np.repeat([0, 1], [400, 50]), np.concatenate([np.linspace(0.5, 1, 400), np.linspace(0, 0.4, 50)])
+    draws = tpr_draws(labels, scores, 0.01, 500, np.random.default_rng(0))
+    assert 0.02 < np.quantile(draws, 0.975) < 0.1

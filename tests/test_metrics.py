@@ -53,6 +53,7 @@ for batch in loader:
 found = metric.compute()
 with open(f"{{sys.argv[1]}}/rank-{{accelerator.process_index}}-of-{{accelerator.num_processes}}.json", "w") as file:
     json.dump(found, file)
+accelerator.end_training()
 """
 
 
@@ -257,7 +258,7 @@ def test_bootstrap_narrows_with_the_level_and_with_more_pictures():
     assert width(3200) < width(200) / 2.5
 
 
-@pytest.mark.parametrize(("name", "size"), [("auc", 200), ("tpr_at_fpr_0.01", 700), ("brier", 200), ("ece", 200)])
+@pytest.mark.parametrize(("name", "size"), [("auc", 200), ("tpr_at_fpr_0.01", 300), ("brier", 200), ("ece", 300)])
 def test_nineteen_in_twenty_intervals_hold_the_truth(name, size):
     """By simulation on calibrated scores of Gaussian margins; benchmarks/coverage.py does all figures, at length."""
 
@@ -271,8 +272,7 @@ def test_nineteen_in_twenty_intervals_hold_the_truth(name, size):
         pictures = draw(size, np.random.default_rng((1, trial)))
         low, high = bootstrap_interval(*pictures, name, resamples=300, seed=trial)
         held += low <= truth <= high
-    # The calibration error of so few calibrated scores is noise, and its interval is careful.
-    assert 0.93 <= held / 400 <= (1 if name == "ece" else 0.97)
+    assert 0.93 <= held / 400 <= 0.97
 
 
 def test_bootstrap_leaves_the_global_generator_alone():

@@ -82,6 +82,7 @@ def cases(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
         pixel_values = detector.processor(picture(), return_tensors="pt")["pixel_values"]
         with torch.no_grad():
             logits = detector.model(pixel_values).logits
+            assert isinstance(detector.model, FakeFaceForImageClassification)
             features = detector.model.fakeface(pixel_values).last_hidden_state
         expected = {"pixel_values": pixel_values, "logits": logits, "features": features.clone()}
         save_file(expected, folder / f"{architecture}.safetensors")

@@ -91,10 +91,10 @@ def test_code_of_a_model_s_own_does_not_run(tmp_path):
     assert not (tmp_path / "ran").exists()
 
 
-def test_an_onnx_file_is_refused_by_name(tmp_path):
-    (tmp_path / "model.onnx").touch()
-    with pytest.raises(ModelFolderError, match=r"model\.onnx: a file, not a model folder"):
-        open_subject(str(tmp_path / "model.onnx"))
+def test_a_file_is_refused_by_name(tmp_path):
+    (tmp_path / "model.bin").touch()
+    with pytest.raises(ModelFolderError, match=r"model\.bin: a file, not a model folder"):
+        open_subject(str(tmp_path / "model.bin"))
 
 
 def test_broken_weights_are_said_at_the_first_batch(tmp_path):

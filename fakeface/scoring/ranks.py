@@ -7,6 +7,8 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, TypeVar
 
+from ..long_runs import leave_at_exit
+
 Value = TypeVar("Value")
 
 
@@ -29,6 +31,7 @@ class Ranks:
             # They only talk, so that gloo on the CPU serves ranks on GPUs too. Ranks wait for the slowest one, and the
             # first for all before it merges: that may take days.
             together = PartialState(cpu=True, timeout=timedelta(days=365)).num_processes
+            leave_at_exit()
             if together != self.size:  # and each would do as if it were all of them
                 raise RuntimeError(f"{self.size} processes were started, but {together} found each other")
 
