@@ -192,8 +192,12 @@ def _measure_faces(detector: "Detector", pictures: "datasets.Dataset") -> dict[s
 
     found = calibrate_faces(detector, pictures["image"], np.array(pictures["label"]))
     print(f"{found.n_real} real and {found.n_generated} generated faces, none in {found.not_found} pictures\n")
-    for title, aucs in (("margin", found.by_margin), ("side, px", found.by_side)):
-        print("\n".join([f"{title:<10} AUC", *(f"{place:<10g} {auc:.4f}" for place, auc in aucs.items())]), "\n")
+    print(f"{'margin':<10} AUC")
+    print("\n".join(f"{margin:<10g} {auc:.4f}" for margin, auc in found.by_margin.items()), "\n")
+    print(f"{'side, px':<10} {'AUC':<8} {'loss':<8} false positives")
+    for side, one in found.by_side.items():
+        print(f"{side:<10} {one.auc:<8.4f} {one.loss:<8.4f} {one.fpr:.1%}")
+    print()
     return {"face_margin": found.face_margin, "smallest_face": found.smallest_face}
 
 

@@ -1,8 +1,8 @@
 """How wide to cut the faces that are found, and down to what size to judge them: measured on held-out pictures.
 
 A model knows the faces of its training as they were cut there, which another finder's box does not repeat. So the
-margin around its box is chosen where the model tells labels apart best; and a face is too small where enlarging it
-costs more than a tolerable part of that.
+margin around its box is chosen amid those at which the model tells labels apart best; and a face is too small where
+enlarging it costs too much of that, or makes photographs `generated`.
 """
 
 from collections.abc import Iterator, Sequence
@@ -21,8 +21,30 @@ from .metrics import rank_auc
 
 MARGINS = (1.0, 1.1, 1.2, 1.25, 1.3, 1.35, 1.4, 1.5, 1.7, 2.0)
 SIDES = (16, 24, 32, 48, 64, 96)  # pixels of a face's longer side
-TOLERABLE = 0.02  # of AUC, lost where a face is as small as it may be; about what delivery costs
+# What shrinking may do to the same faces: a small face is worth judging while it is judged nearly as well, and while
+# shrinking alone makes hardly any photograph `generated`.
+TOLERABLE_LOSS = 0.05  # of AUC
+TOLERABLE_FPR = 0.02  # of the photographs, at the model's own threshold; the operating point is 1 %
 BATCH = 32
+
+
+@dataclass(frozen=True)
+class Shrunken:
+    """How the model does on faces shrunk to one size.
+
+    Attributes:
+        auc: of the shrunken faces, those that were larger before.
+        loss: AUC of the same faces as they were, minus `auc`.
+        fpr: share of the shrunken photographs with a score from `threshold_generated` on.
+    """
+
+    auc: float
+    loss: float
+    fpr: float
+
+    @property
+    def tolerable(self) -> bool:
+        return self.loss <= TOLERABLE_LOSS and self.fpr <= TOLERABLE_FPR
 
 
 @dataclass(frozen=True)
@@ -34,7 +56,7 @@ class FaceCalibration:
         n_real, n_generated: pictures with a face, of each label.
         not_found: pictures without one.
         by_margin: AUC at each margin.
-        by_side: AUC of faces shrunk to each side, at the chosen margin; of those that were larger before.
+        by_side: what shrinking to each side does, at the chosen margin.
     """
 
     face_margin: float
@@ -43,7 +65,7 @@ class FaceCalibration:
     n_generated: int
     not_found: int
     by_margin: dict[float, float]
-    by_side: dict[int, float]
+    by_side: dict[int, Shrunken]
 
 
 def calibrate_faces(detector: Detector, images: Sequence[Any], labels: np.ndarray) -> FaceCalibration:
@@ -73,43 +95,54 @@ def calibrate_faces(detector: Detector, images: Sequence[Any], labels: np.ndarra
         margin: rank_auc(of, _scores(detector, (_crop(detector, *one, margin) for one in found)))
         for margin in tqdm(MARGINS, desc="Margins")
     }
-    margin = _best(by_margin)
+    n_generated = int(of.sum())
+    n_real = len(of) - n_generated
+    margin = plateau_centre(by_margin, n_real, n_generated)
     by_side = {}
     for side in tqdm(SIDES, desc="Sizes"):
         larger = [place for place, (_, face) in enumerate(found) if face.side >= side]
         if len(set(of[larger].tolist())) == 2:
-            small = (_shrunk(_crop(detector, *found[place], margin), found[place][1].side, side) for place in larger)
-            whole = _scores(detector, (_crop(detector, *found[place], margin) for place in larger))
-            by_side[side] = rank_auc(of[larger], _scores(detector, small)) - rank_auc(of[larger], whole)
-    smallest = smallest_side(by_side)
-    by_side = {side: by_margin[margin] + change for side, change in by_side.items()}
-    n_generated = int(of.sum())
-    return FaceCalibration(
-        margin, smallest, len(of) - n_generated, n_generated, len(images) - len(of), by_margin, by_side
-    )
+            by_side[side] = _compare(detector, [found[place] for place in larger], of[larger], margin, side)
+    smallest = smallest_side({side: shrunken.tolerable for side, shrunken in by_side.items()})
+    return FaceCalibration(margin, smallest, n_real, n_generated, len(images) - len(of), by_margin, by_side)
 
 
-def _best(by_margin: dict[float, float]) -> float:
-    """The margin with the best mean of its own AUC and its neighbours': one alone may be luck."""
-    margins, aucs = list(by_margin), np.array(list(by_margin.values()))
-    smooth = np.convolve(np.pad(aucs, 1, mode="edge"), np.ones(3) / 3, mode="valid")
-    return margins[int(smooth.argmax())]
+def plateau_centre(by_margin: dict[float, float], n_real: int, n_generated: int) -> float:
+    """The middle one of the margins that cannot be told from the best: farthest from where the AUC falls off.
 
-
-def smallest_side(changes: dict[int, float], tolerable: float = TOLERABLE) -> int:
-    """The smallest side from which on no larger one loses more AUC than is tolerable; the largest if all do.
+    Margins within one standard error of the best (Hanley and McNeil, Radiology 143, 1982, equation 1) count as equal.
 
     Args:
-        changes: AUC of shrunken faces minus that of the same faces as they were, for each side in pixels.
-        tolerable: loss, at least 0.
+        by_margin: AUC at each margin.
+        n_real, n_generated: faces that each AUC was measured on, at least 1.
     """
-    sides = sorted(changes, reverse=True)
+    best = max(by_margin.values())
+    q1, q2 = best / (2 - best), 2 * best**2 / (1 + best)
+    variance = best * (1 - best) + (n_generated - 1) * (q1 - best**2) + (n_real - 1) * (q2 - best**2)
+    error = np.sqrt(max(variance, 0.0) / (n_real * n_generated))
+    level = sorted(margin for margin, auc in by_margin.items() if auc >= best - error)
+    return level[len(level) // 2]
+
+
+def smallest_side(tolerable: dict[int, bool]) -> int:
+    """The smallest side in pixels from which on all larger ones are tolerable too; the largest if none is."""
+    sides = sorted(tolerable, reverse=True)
     smallest = sides[0]
     for side in sides:
-        if changes[side] < -tolerable:
+        if not tolerable[side]:
             break
         smallest = side
     return smallest
+
+
+def _compare(
+    detector: Detector, found: Sequence[tuple[Image.Image, Face]], labels: np.ndarray, margin: float, side: int
+) -> Shrunken:
+    small = _scores(detector, (_shrunk(_crop(detector, *one, margin), one[1].side, side) for one in found))
+    whole = _scores(detector, (_crop(detector, *one, margin) for one in found))
+    auc = rank_auc(labels, small)
+    flagged = small[labels == 0] >= detector.model.config.threshold_generated
+    return Shrunken(auc, rank_auc(labels, whole) - auc, float(flagged.mean()))
 
 
 def _crop(detector: Detector, picture: Image.Image, face: Face, margin: float) -> Image.Image:
@@ -124,13 +157,13 @@ def _shrunk(crop: Image.Image, face_side: float, side: int) -> Image.Image:
 
 @torch.inference_mode()
 def _scores(detector: Detector, crops: Iterator[Image.Image]) -> np.ndarray:
-    """Uncalibrated order is all that counts here: `generated` minus `real` logits, (n,)."""
+    """Calibrated probabilities of `generated`, (n,)."""
     found, batch = [], []
 
     def run() -> None:
         if batch:
             logits = detector.model(pixel_values=torch.stack(batch).to(detector.model.device)).logits
-            found.append((logits[:, 1] - logits[:, 0]).float().cpu().numpy())
+            found.append(logits.double().softmax(dim=1)[:, 1].cpu().numpy())
             batch.clear()
 
     for crop in crops:
@@ -141,4 +174,4 @@ def _scores(detector: Detector, crops: Iterator[Image.Image]) -> np.ndarray:
     return np.concatenate(found)
 
 
-__all__ = ["FaceCalibration", "calibrate_faces", "smallest_side"]
+__all__ = ["FaceCalibration", "Shrunken", "calibrate_faces", "plateau_centre", "smallest_side"]
