@@ -33,6 +33,7 @@ from .results import FaceResult, Result
 NO_FACE = "no face"
 NO_FACE_FOUND = "no face was found in the picture"
 CENTRE_JUDGED = "the centre square of the picture was judged: faces were not searched for"
+TOO_SMALL = "too small to tell"  # ends the reason of a verdict left open for the size
 NOT_CALIBRATED = "the model is not calibrated: read the score as a rank, not as a probability"
 LARGEST_SPREAD = 0.25  # of scores between re-encodings: above it the verdict stays open even where all agree on it
 
@@ -72,12 +73,13 @@ class Detector:
         centre_reason: str = CENTRE_JUDGED,
         crops: int = 1,
         consistency: int = 0,
+        max_faces: int | None = None,
         channels_last: bool = False,
     ):
         self.model = model.eval()
         self.processor = processor
         margin = float(self.config.face_margin)
-        self.preparer = Preparer(processor.size, processor.crop_fraction, margin, finder, crops, consistency)
+        self.preparer = Preparer(processor.size, processor.crop_fraction, margin, finder, crops, consistency, max_faces)
         self._name = name
         self._centre_reason = centre_reason
         self._channels_last = channels_last
@@ -93,6 +95,7 @@ class Detector:
         faces: bool | Literal["auto"] | FaceFinder = "auto",
         crops: int = 1,
         consistency: int = 0,
+        max_faces: int | None = None,
     ) -> "Detector":
         """Load a model folder. Its own code files never run: the classes are those of the installed package.
 
@@ -113,14 +116,15 @@ class Detector:
                 ones for every picture. Where they disagree in the verdict, or their scores by more than
                 `LARGEST_SPREAD`, the verdict is `uncertain`; the score stays. Costs the model's time 1 + that often,
                 times `crops`, and an encoding each.
+            max_faces: judge only so many faces of a picture, the largest, and say so; by default all.
 
         Raises:
             FaceFinderError: the face model is missing (only with `faces=True`) or not the one that belongs here.
             ModelFolderError: the folder is missing, incomplete, broken or of another kind; the message has the cure.
-            ValueError: there is no such device or type, or `crops` or `consistency` are out of range.
+            ValueError: there is no such device or type, or `crops`, `consistency` or `max_faces` are out of range.
         """
         name = os.fspath(default_model() if model is None else model)
-        views: dict[str, Any] = {"crops": crops, "consistency": consistency}
+        views: dict[str, Any] = {"crops": crops, "consistency": consistency, "max_faces": max_faces}
         if exported := onnx_file(name):
             if dtype not in (None, "auto") or (device and str(device) != "cpu"):
                 raise ValueError(f"{exported}: an ONNX file computes on the CPU, in the type it was exported with")
@@ -184,7 +188,7 @@ class Detector:
         self,
         picture: Any,
         *,
-        label: str = "generated",
+        label: str | None = "generated",
         method: str = "grad-cam",
         layer: str | None = None,
         face: int | None = None,
@@ -193,7 +197,8 @@ class Detector:
 
         Args:
             picture: whatever `load_picture` takes.
-            label: `"real"` or `"generated"`.
+            label: `"real"` or `"generated"`; `None` for what the face looks like: `"real"` where its verdict is, else
+                `"generated"`.
             method: one of `fakeface.explain.METHODS`.
             layer: one of `fakeface.feature_layers.layer_names(model)`, by default the trunk's last.
             face: place of the face in `Result.faces`, from 0; by default the one that decided.
@@ -212,17 +217,21 @@ class Detector:
         result = next(self.judge([(case, inputs)]))
         if face is not None and not 0 <= face < len(result.faces):
             raise ValueError(f"face is {face}: the picture has {len(result.faces)}, counted from 0")
-        if case.faces is None:
+        if case.faces and face is None:
+            face = self._deciding(case, result.faces)
+        judged = result if face is None else result.faces[face]
+        label = label or ("real" if judged.verdict == "real" else "generated")
+        if case.faces is None or face is None:
             subject, box, turns = loaded, self.processor.crop_box(*loaded.size), 0
         else:
-            chosen = case.faces[self._deciding(case, result.faces) if face is None else face]
+            chosen = case.faces[face]
             subject, turns = self.preparer.crop(loaded, chosen), chosen.turns
             box = face_square(chosen, self.config.face_margin * self.processor.crop_fraction)
         pixel_values = torch.from_numpy(self.processor.to_array(subject))[None].to(self.model.device)
         _, maps = cam(self.model, pixel_values, label=label, method=method, layer=layer)
         map = np.rot90(maps[0].cpu().numpy(), -turns)
         used = method_used(self.model, method)
-        return Explanation(result, loaded, label, used, place(map, loaded.size, box))
+        return Explanation(result, loaded, label, used, place(map, loaded.size, box), face)
 
     def judge(self, cases: Iterable[tuple[Case, Iterable[np.ndarray]]], batch_size: int = 16) -> Iterator[Result]:
         """Results of pictures that `preparer` prepared, in order; what `stream` does behind the decoder.
@@ -286,11 +295,11 @@ class Detector:
         smallest, scores = self.config.smallest_face, self._scores(case)
         if case.faces is None:
             limit, (width, height) = round(smallest * self.config.face_margin), case.size
-            small = f"the picture is {width} x {height} pixels: under {limit} is too small to tell"
+            small = f"the picture is {width} x {height} pixels: under {limit} is {TOO_SMALL}"
             judged = self._judge(scores[0], small if min(case.size) < limit else None)
             result = Result(case.name, judged.score, judged.verdict, (self._centre_reason, *judged.reasons))
         else:
-            small = "the face is {:.0f} pixels long: under {} is too small to tell"
+            small = f"the face is {{:.0f}} pixels long: under {{}} is {TOO_SMALL}"
             faces = tuple(
                 replace(
                     self._judge(own, small.format(int(face.side), smallest) if face.side < smallest else None),
@@ -300,7 +309,9 @@ class Detector:
             )
             judged = faces[self._deciding(case, faces)]
             many = (f"{len(faces)} faces were judged, and the most generated one decides",) if len(faces) > 1 else ()
-            result = Result(case.name, judged.score, judged.verdict, (*many, *judged.reasons), faces=faces)
+            left = f"the picture has {case.found} faces: the {len(faces)} largest were judged"
+            cut = (left,) if case.found > len(faces) else ()
+            result = Result(case.name, judged.score, judged.verdict, (*cut, *many, *judged.reasons), faces=faces)
         uncalibrated = (NOT_CALIBRATED,) if self.config.target_fpr is None else ()
         return replace(result, reasons=(*result.reasons, *uncalibrated))
 

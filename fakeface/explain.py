@@ -47,6 +47,7 @@ class Explanation:
         label: `"real"` or `"generated"`, the label that the map argues for.
         method: one of `METHODS`, or `"exact-cam"`.
         map: float32 array (height, width) of the whole picture, 0 to 1; zero outside the square that the model saw.
+        face: place of the explained face in `result.faces`, from 0; `None` where the centre was judged.
     """
 
     result: Result
@@ -54,6 +55,7 @@ class Explanation:
     label: str
     method: str
     map: np.ndarray
+    face: int | None = None
 
     def overlay(self, opacity: float = 0.5) -> Image.Image:
         """The map in colours over the picture; see `overlay`."""
