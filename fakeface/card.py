@@ -14,7 +14,6 @@ from .recipe import recipe_of
 # The template stands at the top of the repository, and inside the package once it is installed.
 TEMPLATES = (Path(__file__).parent / "model_card.md", Path(__file__).parents[1] / "model_card.md")
 SPLIT_NAMES = {"validation": "validation", "test": "test", "unseen": "unseen sources"}
-FIGURES = re.compile(r"(<!-- figures: .*? -->\n).*?(<!-- end of figures -->)", re.DOTALL)
 
 
 class CardError(ValueError):
@@ -142,8 +141,6 @@ def fill_readme(readme: str | Path, report: dict[str, Any], others: list[dict[st
     Raises:
         CardError: the comments are missing.
     """
-    path = Path(readme)
-    text = path.read_text(encoding="utf-8")
     body = "\n\n".join(
         (
             architectures_table([report, *others]),
@@ -153,9 +150,25 @@ def fill_readme(readme: str | Path, report: dict[str, Any], others: list[dict[st
             kept_out_table(report),
         )
     )
-    filled, found = FIGURES.subn(lambda match: f"{match[1]}\n{body}\n\n{match[2]}", text)
+    fill_block(readme, "figures", body)
+
+
+def fill_block(page: str | Path, name: str, body: str) -> None:
+    """Replace what stands between two comments of a page, `<!-- name: … -->` and `<!-- end of name -->`.
+
+    Args:
+        page: a Markdown file; its first comment says by which command the block is written.
+        name: of the block.
+        body: Markdown to put there.
+
+    Raises:
+        CardError: the comments are missing.
+    """
+    path = Path(page)
+    block = re.compile(rf"(<!-- {name}: .*? -->\n).*?(<!-- end of {name} -->)", re.DOTALL)
+    filled, found = block.subn(lambda match: f"{match[1]}\n{body}\n\n{match[2]}", path.read_text(encoding="utf-8"))
     if not found:
-        raise CardError(f"{path}: has no `<!-- figures: … -->` and `<!-- end of figures -->` to write between")
+        raise CardError(f"{path}: has no `<!-- {name}: … -->` and `<!-- end of {name} -->` to write between")
     path.write_text(filled, encoding="utf-8")
 
 

@@ -16,11 +16,13 @@ from typing import Any, Literal, Protocol, cast, overload
 
 import numpy as np
 import torch
+from PIL import Image
 
 from .configuration_fakeface import FakeFaceConfig
 from .devices import fastest_dtype, pick_device, pick_dtype
-from .explain import Explanation, cam, method_used, place
+from .explain import Explanation, maps_of, method_used, place, weigh
 from .faces import FaceFinder, FaceModelMissing, face_square
+from .feature_layers import layer_used
 from .image_processing_fakeface import FakeFaceImageProcessor
 from .images import PictureError, load_picture
 from .inference import prepare
@@ -189,7 +191,7 @@ class Detector:
         picture: Any,
         *,
         label: str | None = "generated",
-        method: str = "grad-cam",
+        method: str | None = None,
         layer: str | None = None,
         face: int | None = None,
     ) -> Explanation:
@@ -198,8 +200,8 @@ class Detector:
         Args:
             picture: whatever `load_picture` takes.
             label: `"real"` or `"generated"`; `None` for what the face looks like: `"real"` where its verdict is, else
-                `"generated"`.
-            method: one of `fakeface.explain.METHODS`.
+                `"generated"`. That costs a pass of the model more.
+            method: one of `fakeface.explain.METHODS`, by default `"centred-cam"`.
             layer: one of `fakeface.feature_layers.layer_names(model)`, by default the trunk's last.
             face: place of the face in `Result.faces`, from 0; by default the one that decided.
 
@@ -214,24 +216,40 @@ class Detector:
         case, inputs = self.preparer.open(name, loaded)
         if case.faces == []:
             raise PictureError(name, "no-face", f"{NO_FACE_FOUND}, so there is nothing to explain; crop it to the face")
-        result = next(self.judge([(case, inputs)]))
-        if face is not None and not 0 <= face < len(result.faces):
-            raise ValueError(f"face is {face}: the picture has {len(result.faces)}, counted from 0")
-        if case.faces and face is None:
-            face = self._deciding(case, result.faces)
-        judged = result if face is None else result.faces[face]
-        label = label or ("real" if judged.verdict == "real" else "generated")
-        if case.faces is None or face is None:
-            subject, box, turns = loaded, self.processor.crop_box(*loaded.size), 0
+        subjects = 1 if case.faces is None else len(case.faces)
+        if face is not None and not 0 <= face < subjects:
+            raise ValueError(f"face is {face}: the picture has {len(case.faces or ())}, counted from 0")
+        options: dict[str, Any] = {"method": method, "layer": layer}
+        if label and subjects * case.views == 1:  # the one pass that is explained also gives the score
+            chosen, seen = 0, next(iter(inputs))
+            logits, found = weigh(self.model, self._pixel_values([seen]), label=label, **options)
+            self._give([case], logits)
+            result = self._result(case)
         else:
-            chosen = case.faces[face]
-            subject, turns = self.preparer.crop(loaded, chosen), chosen.turns
-            box = face_square(chosen, self.config.face_margin * self.processor.crop_fraction)
-        pixel_values = torch.from_numpy(self.processor.to_array(subject))[None].to(self.model.device)
-        _, maps = cam(self.model, pixel_values, label=label, method=method, layer=layer)
-        map = np.rot90(maps[0].cpu().numpy(), -turns)
-        used = method_used(self.model, method)
-        return Explanation(result, loaded, label, used, place(map, loaded.size, box), face)
+            crops: list[np.ndarray] = []
+            result = next(self.judge([(case, _keeping_every(case.views, inputs, crops))]))
+            chosen = self._deciding(case, result.faces) if face is None and case.faces else face or 0
+            seen = crops[chosen]
+            judged = result.faces[chosen] if case.faces else result
+            label = label or ("real" if judged.verdict == "real" else "generated")
+            _, found = weigh(self.model, self._pixel_values([seen]), label=label, **options)
+        if case.faces is None:
+            box, turns = self.processor.crop_box(*loaded.size), 0
+        else:
+            square = case.faces[chosen]
+            box, turns = face_square(square, self.config.face_margin * self.processor.crop_fraction), square.turns
+        map = maps_of(found, self.config.image_size)[0].cpu().numpy()
+        return Explanation(
+            result,
+            loaded,
+            label,
+            method_used(self.model, method),
+            layer_used(self.model, layer),
+            place(np.rot90(map, -turns), loaded.size, box),
+            Image.fromarray(seen),
+            map,
+            None if case.faces is None else chosen,
+        )
 
     def judge(self, cases: Iterable[tuple[Case, Iterable[np.ndarray]]], batch_size: int = 16) -> Iterator[Result]:
         """Results of pictures that `preparer` prepared, in order; what `stream` does behind the decoder.
@@ -263,13 +281,17 @@ class Detector:
         """Give each case of a batch its logits, and empty the batch."""
         if batch:
             logits = self.model(self._pixel_values([array for _, array in batch])).logits
-            if not torch.isfinite(logits).all():
-                raise ModelFolderError(
-                    f"{self._name}: its weights give no number as score; fetch it again, or use another model folder"
-                )
-            for (case, _), pair in zip(batch, logits.tolist(), strict=True):
-                case.logits.append(pair)
+            self._give([case for case, _ in batch], logits)
             batch.clear()
+
+    def _give(self, cases: list[Case], logits: torch.Tensor) -> None:
+        """Give each case its logits, of (n, 2)."""
+        if not torch.isfinite(logits).all():
+            raise ModelFolderError(
+                f"{self._name}: its weights give no number as score; fetch it again, or use another model folder"
+            )
+        for case, pair in zip(cases, logits.tolist(), strict=True):
+            case.logits.append(pair)
 
     def _pixel_values(self, inputs: list[np.ndarray]) -> torch.Tensor:
         """Normalised as the processor does it, (n, 3, size, size); pictures lie in memory with channels last."""
@@ -340,6 +362,14 @@ class Detector:
         """Place of the face that decides, by the rule that `Result` states."""
         large = [found.side >= self.config.smallest_face for found in case.faces or []]
         return max(range(len(faces)), key=lambda place: (large[place], faces[place].score))
+
+
+def _keeping_every(step: int, inputs: Iterable[np.ndarray], kept: list[np.ndarray]) -> Iterator[np.ndarray]:
+    """The inputs, of which every so-manieth, from the first on, also goes into `kept`."""
+    for number, array in enumerate(inputs):
+        if number % step == 0:
+            kept.append(array)
+        yield array
 
 
 def _finder(faces: bool | Literal["auto"] | FaceFinder) -> tuple[FaceFinder | None, str]:

@@ -55,7 +55,7 @@ def add_endpoints(page: gr.Blocks, service: Service) -> None:
         Parameters:
             picture: the picture, a file or an https address
             label: what to show evidence for: "real", "generated", or that of the verdict
-            method: grad-cam, hires-cam or layer-cam
+            method: centred-cam, grad-cam, hires-cam or layer-cam
             face: which of the faces that predict lists, from 0; by default the one that decided
 
         Returns:

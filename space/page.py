@@ -40,7 +40,7 @@ LIMITS = """
   </ul>
 </section>
 """
-METHOD_NAMES = {"grad-cam": "Grad-CAM", "hires-cam": "HiResCAM", "layer-cam": "LayerCAM"}
+METHOD_NAMES = {"centred-cam": "Centred CAM", "grad-cam": "Grad-CAM", "hires-cam": "HiResCAM", "layer-cam": "LayerCAM"}
 LABEL_CHOICES = [("for its verdict", ""), ("for “generated”", "generated"), ("for “photograph”", "real")]
 
 # Runs in the visitor's browser: the slider needs no answer from the server, and the saved picture leaves no file there.

@@ -18,7 +18,7 @@ from fakeface import Detector, Explanation, PictureError, Result, load_picture, 
 from fakeface.preparation import Case
 
 # Those that cost a fraction of a prediction; a gradient-free one costs a hundred, too much for a shared server.
-METHODS = ("grad-cam", "hires-cam", "layer-cam")
+METHODS = ("centred-cam", "grad-cam", "hires-cam", "layer-cam")  # the first is the default
 LONGEST_NAME = 120
 THUMBNAIL = 160  # pixels
 NOTHING_ARRIVED = "no picture arrived; choose one and send it again"

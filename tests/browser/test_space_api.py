@@ -53,7 +53,7 @@ def test_a_map_comes_as_a_file_with_the_verdict(client: Client, picture: Path):
 
 
 def test_a_method_that_is_not_there_is_refused_in_words(client: Client, picture: Path):
-    with pytest.raises(AppError, match="unknown method 'guess': choose one of grad-cam"):
+    with pytest.raises(AppError, match="unknown method 'guess': choose one of centred-cam"):
         client.predict(handle_file(picture), "real", "guess", api_name="/explain")
 
 

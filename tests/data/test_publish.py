@@ -116,7 +116,7 @@ def test_names_that_lead_out_of_the_folder_are_not_fetched(hub, tmp_path):
 
 
 def test_refusals_say_what_to_do(hub, tmp_path):
-    hub.add("datasets/nobody/closed", {"a.jpg": encoded(1)}, gated=True)
+    hub.add("datasets/somebody/closed", {"a.jpg": encoded(1)}, gated=True)
     hub.add("datasets/nobody/faces", {"a.jpg": encoded(1)})
     hub.add("datasets/nobody/mine", {"a.jpg": encoded(1)}, private=True)
     (tmp_path / "built").mkdir()
@@ -125,7 +125,7 @@ def test_refusals_say_what_to_do(hub, tmp_path):
     said = calls(
         hub,
         tmp_path,
-        ("fetch", "nobody/closed", "main", out),
+        ("fetch", "somebody/closed", "main", out),
         ("fetch", "nobody/nothing", "main", out),
         ("fetch", "nobody/faces", "v9", out),
         ("fetch", "a/b/c", "main", out),
@@ -134,7 +134,7 @@ def test_refusals_say_what_to_do(hub, tmp_path):
         ("fetch", "nobody/mine", "main", out),
     )
     assert said[0] == (
-        "HubError: nobody/closed: asks you to accept its terms: do that on its page, then run `hf auth login`"
+        "HubError: somebody/closed: asks you to accept its terms: do that on its page, then run `hf auth login`"
     )
     missing = "is not there, or not for you: check the name, or run `hf auth login`"
     assert said[1] == f"HubError: nobody/nothing: {missing}"
@@ -146,7 +146,7 @@ def test_refusals_say_what_to_do(hub, tmp_path):
     assert said[6:] == [None]
     private = ("fetch", "nobody/mine", "main", str(tmp_path / "other"))
     strangers = calls(hub, tmp_path, private, ("push", "nobody/faces", built), HF_TOKEN="hf_wrong")
-    assert strangers[0] == f"HubError: nobody/mine: {missing}"
+    assert strangers[0] == "HubError: nobody/mine: needs a token: run `hf auth login` first"
     assert strangers[1] == "HubError: nobody/faces: needs a token: run `hf auth login` first"
 
 

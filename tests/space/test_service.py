@@ -80,7 +80,7 @@ def test_an_explanation_comes_with_the_verdict_of_judge(tmp_path: Path):
 
 
 def test_a_costly_method_is_not_offered(tmp_path: Path):
-    with pytest.raises(ValueError, match="unknown method 'ablation-cam': choose one of grad-cam"):
+    with pytest.raises(ValueError, match="unknown method 'ablation-cam': choose one of centred-cam"):
         service(tmp_path).explain(sent(tmp_path), method="ablation-cam")
 
 
