@@ -34,7 +34,6 @@ classify = pipeline("image-classification", model="{where}", trust_remote_code=T
 Labels: `real` = 0, `generated` = 1. Code and weights are under the Apache License 2.0.
 """
 SPLIT_NAMES = {"validation": "validation", "test": "test", "unseen": "unseen sources"}
-FIGURES = re.compile(r"(<!-- figures: .*? -->\n).*?(<!-- end of figures -->)", re.DOTALL)
 
 
 class CardError(ValueError):
@@ -176,8 +175,6 @@ def fill_readme(readme: str | Path, report: dict[str, Any], others: list[dict[st
     Raises:
         CardError: the comments are missing.
     """
-    path = Path(readme)
-    text = path.read_text(encoding="utf-8")
     body = "\n\n".join(
         (
             architectures_table([report, *others]),
@@ -187,9 +184,25 @@ def fill_readme(readme: str | Path, report: dict[str, Any], others: list[dict[st
             kept_out_table(report),
         )
     )
-    filled, found = FIGURES.subn(lambda match: f"{match[1]}\n{body}\n\n{match[2]}", text)
+    fill_block(readme, "figures", body)
+
+
+def fill_block(page: str | Path, name: str, body: str) -> None:
+    """Replace what stands between two comments of a page, `<!-- name: … -->` and `<!-- end of name -->`.
+
+    Args:
+        page: a Markdown file; its first comment says by which command the block is written.
+        name: of the block.
+        body: Markdown to put there.
+
+    Raises:
+        CardError: the comments are missing.
+    """
+    path = Path(page)
+    block = re.compile(rf"(<!-- {name}: .*? -->\n).*?(<!-- end of {name} -->)", re.DOTALL)
+    filled, found = block.subn(lambda match: f"{match[1]}\n{body}\n\n{match[2]}", path.read_text(encoding="utf-8"))
     if not found:
-        raise CardError(f"{path}: has no `<!-- figures: … -->` and `<!-- end of figures -->` to write between")
+        raise CardError(f"{path}: has no `<!-- {name}: … -->` and `<!-- end of {name} -->` to write between")
     path.write_text(filled, encoding="utf-8")
 
 

@@ -148,7 +148,14 @@ def explain(
     picture: Annotated[str, typer.Argument(help="A picture.")],
     out: Annotated[Path, typer.Option(help="Where to save the picture with the map over it, such as why.png.")],
     label: Annotated[str, typer.Option(help="Show what spoke for this label: generated or real.")] = "generated",
-    method: Annotated[str, typer.Option(help="grad-cam, hires-cam, layer-cam or ablation-cam.")] = "grad-cam",
+    method: Annotated[
+        str | None,
+        typer.Option(help="grad-cam, hires-cam, centred-cam, layer-cam or ablation-cam; by default centred-cam."),
+    ] = None,
+    layer: Annotated[
+        str | None, typer.Option(help="stage1, stage2, trunk, block1, …: what is explained; by default trunk.")
+    ] = None,
+    crop: Annotated[bool, typer.Option("--crop", help="Save the square that the model saw, not the picture.")] = False,
     model: Model = None,
     device: Device = None,
     faces: Faces = None,
@@ -161,12 +168,12 @@ def explain(
         raise typer.Exit(2)
     with clear_refusals():
         try:
-            explanation = _detector(model, device, faces).explain(picture, label=label, method=method)
+            explanation = _detector(model, device, faces).explain(picture, label=label, method=method, layer=layer)
         except PictureError as error:
             complain(str(error))
             raise typer.Exit(1) from None
         try:
-            explanation.overlay().save(out)
+            (explanation.on_crop() if crop else explanation.overlay()).save(out)
         except OSError as error:
             raise ValueError(f"{out}: cannot be written ({error.strerror}); name another file") from None
     _show(explanation.result)

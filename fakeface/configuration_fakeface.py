@@ -45,10 +45,10 @@ class FakeFaceConfig(PreTrainedConfig):
         target_fpr (`float`, *optional*): the false-positive rate on real pictures that `threshold_generated` was
             picked for; `None` while the model is not calibrated.
         smallest_face (`int`, defaults to 32): longer side in pixels of a face's box under which the verdict is
-            `uncertain`. Not measured yet: at 32 px most of the model's input is made up by enlarging.
-        face_margin (`float`, defaults to 1.4): side of a face crop over the longer side of the face's box, as in
-            training; from 1 to 4. The development data are squares of twice another detector's, smaller box; 1.4 times
-            YuNet's gives the same square.
+            `uncertain`. `fakeface calibrate --faces` measures it.
+        face_margin (`float`, defaults to 1.4): side of a face crop over the longer side of the face's box; from 1 to
+            4. The default is how `fakeface data build` cuts faces; `fakeface calibrate --faces` measures where a model
+            tells labels apart best.
     """
 
     model_type = "fakeface"

@@ -60,6 +60,11 @@ class Pictures(torch.utils.data.Dataset):
         pixel_values = torch.from_numpy(self.processor.to_array(picture))
         return {"pixel_values": pixel_values, "labels": row["label"], "index": index}
 
+    def name(self, index: int) -> str:
+        """What to call a picture in a message: its path, or its source and the hash of its bytes."""
+        row = self.dataset.select_columns(["image", "source", "sha256"])[index]
+        return row["image"]["path"] or f"{row['source']} {row['sha256'][:16]}"
+
 
 class BalancedSampler(Sampler):
     """Draws labels equally often and, within a label, sources by a power of their size.
@@ -70,12 +75,21 @@ class BalancedSampler(Sampler):
         samples: draws in an epoch.
         source_balance: 0 draws pictures of a label uniformly, 1 draws its sources equally often.
         seed: of the order; the same seed and epoch give the same draws on every rank.
+        whole: draws that do not fill this many are left out, so that each step of an epoch sees equally many pictures.
 
     Yields (epoch, index), so that workers know the epoch without shared state.
     """
 
-    def __init__(self, labels: list[int], sources: list[str], samples: int, source_balance: float = 0.5, seed: int = 0):
-        self.samples, self.seed, self.epoch = samples, seed, 0
+    def __init__(
+        self,
+        labels: list[int],
+        sources: list[str],
+        samples: int,
+        source_balance: float = 0.5,
+        seed: int = 0,
+        whole: int = 1,
+    ):
+        self.samples, self.seed, self.whole, self.epoch = samples, seed, whole, 0
         cells = list(zip(labels, sources, strict=True))
         sizes = Counter(cells)
         # A source of n pictures gets n^(1 - balance) of its label's share, spread evenly over its pictures.
@@ -90,9 +104,10 @@ class BalancedSampler(Sampler):
         self.epoch = epoch
 
     def __len__(self) -> int:
-        return self.samples
+        return self.samples // self.whole * self.whole
 
     def __iter__(self) -> Iterator[tuple[int, int]]:
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
-        for index in torch.multinomial(self.weights, self.samples, replacement=True, generator=generator).tolist():
+        drawn = torch.multinomial(self.weights, self.samples, replacement=True, generator=generator).tolist()
+        for index in drawn[: len(self)]:
             yield self.epoch, index

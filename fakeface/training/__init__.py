@@ -2,7 +2,11 @@
 
 
 class TrainingError(RuntimeError):
-    """Training cannot go on; the message says where it stopped."""
+    """Training cannot go on; the message says where it stopped. Raised on every rank, or on none."""
 
 
-__all__ = ["TrainingError"]
+class TrainingStopped(RuntimeError):
+    """Training was asked to stop, and did, with all it has done saved. Raised on every rank, or on none."""
+
+
+__all__ = ["TrainingError", "TrainingStopped"]

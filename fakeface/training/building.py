@@ -1,6 +1,5 @@
 """What is trained, and with what: the accelerator, the model, its moving average, the optimiser and its schedule."""
 
-import math
 import os
 import re
 from datetime import timedelta
@@ -15,7 +14,7 @@ from transformers import get_cosine_schedule_with_warmup
 
 from ..configuration_fakeface import FakeFaceConfig
 from ..modeling_fakeface import FakeFaceForImageClassification
-from ..recipe import Recipe, RecipeError
+from ..recipe import Recipe
 from ..trunk import load_trunk
 
 TRUNK_LAYER = re.compile(r"\btrunk\.(?:layer(\d))?")
@@ -71,24 +70,9 @@ def weight_average(recipe: Recipe, model: nn.Module, accelerator: Accelerator) -
 
 
 def build_optimizer(
-    recipe: Recipe, model: FakeFaceForImageClassification, samples: int, accelerator: Accelerator
+    recipe: Recipe, model: FakeFaceForImageClassification, steps_per_epoch: int
 ) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
-    """AdamW, and a cosine schedule over all optimiser steps.
-
-    Args:
-        recipe: of the run.
-        model: its parameters are optimised.
-        samples: draws in an epoch, over all ranks.
-        accelerator: knows the number of ranks.
-
-    Raises:
-        RecipeError: an epoch has not one batch for every rank.
-    """
-    steps_per_epoch = math.ceil(
-        samples // (recipe.batch_size * accelerator.num_processes) / recipe.gradient_accumulation
-    )
-    if not steps_per_epoch:
-        raise RecipeError(f"{samples} training pictures do not fill one batch of {recipe.batch_size} on every rank")
+    """AdamW, and a cosine schedule over all optimiser steps."""
     optimizer = torch.optim.AdamW(parameter_groups(model, recipe), weight_decay=recipe.weight_decay, fused=True)
     steps = steps_per_epoch * recipe.epochs
     return optimizer, get_cosine_schedule_with_warmup(optimizer, round(recipe.warmup * steps), steps)

@@ -1,24 +1,24 @@
 """The loop: epochs of optimiser steps, with a checkpoint now and then and validation after each epoch."""
 
 import dataclasses
-import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
 from accelerate import Accelerator
-from accelerate.utils import broadcast
+from accelerate.utils import broadcast, gather_object
 from timm.utils.model_ema import ModelEmaV3
-from torch import nn
+from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from tqdm.auto import tqdm
 
-from ..data.pictures import BalancedSampler
+from ..data.pictures import BalancedSampler, Pictures
 from ..recipe import Recipe
-from . import TrainingError
+from . import TrainingError, TrainingStopped
 from .checkpoints import save_checkpoint
 from .progress import Progress
+from .stopping import StopRequest
 from .validation import channels_last
 
 
@@ -33,17 +33,11 @@ class Trainee:
     scheduler: torch.optim.lr_scheduler.LRScheduler
     loader: DataLoader
     sampler: BalancedSampler
+    pictures: Pictures  # what the loader reads, to name them
 
 
-def run_epochs(
-    run: Path,
-    recipe: Recipe,
-    accelerator: Accelerator,
-    trainee: Trainee,
-    progress: Progress,
-    validate: Callable[[nn.Module, tqdm], None],
-) -> None:
-    """Train to the recipe's last epoch from where `progress` stands.
+class Loop:
+    """Trains to the recipe's last epoch from where `progress` stands.
 
     Args:
         run: the run folder.
@@ -51,70 +45,143 @@ def run_epochs(
         accelerator: made the trainee ready.
         trainee: what is trained.
         progress: is kept up to date, and saved with every checkpoint.
-        validate: is called after each epoch with the model to judge, and the progress bar to write through.
-
-    Raises:
-        TrainingError: the loss is no number any more.
+        stop: tells when this process was asked to stop.
+        validate: is called after each epoch with the model to judge, and the progress bar to write through; raises
+            TrainingStopped, on every rank, when one was asked to stop.
     """
-    steps = math.ceil(len(trainee.loader) / recipe.gradient_accumulation) * recipe.epochs
-    bar = tqdm(total=steps, initial=progress.step, desc="Training", disable=not accelerator.is_main_process)
-    for epoch in range(progress.epoch, recipe.epochs):
-        run_epoch(run, recipe, accelerator, trainee, progress, epoch, bar)
-        average = trainee.average
-        if average:  # each CPU rank averaged BatchNorm statistics of its own pictures; rank 0's are kept
-            broadcast(list(average.module.buffers()))
-        validate(average.module if average else trainee.model, bar)
-        progress.epoch, progress.batch = epoch + 1, 0
-        save_checkpoint(run, accelerator, progress, recipe.keep_checkpoints)
-    bar.close()
 
+    def __init__(
+        self,
+        run: Path,
+        recipe: Recipe,
+        accelerator: Accelerator,
+        trainee: Trainee,
+        progress: Progress,
+        stop: StopRequest,
+        validate: Callable[[nn.Module, tqdm], None],
+    ):
+        self.run, self.recipe, self.accelerator, self.trainee = run, recipe, accelerator, trainee
+        self.progress, self.stop, self.validate = progress, stop, validate
 
-def run_epoch(
-    run: Path,
-    recipe: Recipe,
-    accelerator: Accelerator,
-    trainee: Trainee,
-    progress: Progress,
-    epoch: int,
-    bar: tqdm,
-) -> None:
-    """What is left of one epoch."""
-    loader: Any = trainee.loader
-    if progress.batch:
-        loader = accelerator.skip_first_batches(trainee.loader, progress.batch)
-    # A loader of accelerate's counts its own rounds, from 0 in a resumed run, and tells the sampler; so tell both.
-    loader.set_epoch(epoch)
-    trainee.sampler.set_epoch(epoch)
-    trainee.model.train()
-    for batch in loader:
-        with accelerator.accumulate(trainee.model):
-            loss = optimise(recipe, accelerator, trainee, batch)
-        progress.batch += 1
-        if accelerator.sync_gradients:
-            trainee.scheduler.step()
-            progress.step += 1
-            if trainee.average:
-                trainee.average.update(trainee.raw_model, progress.step)
+    def train(self) -> None:
+        """Run all epochs that are left.
+
+        Raises:
+            TrainingError: loss or gradient is no number any more, or a checkpoint cannot be written.
+            TrainingStopped: a rank was asked to stop; what was done is saved.
+        """
+        progress, trainee = self.progress, self.trainee
+        steps = len(trainee.loader) // self.recipe.gradient_accumulation
+        left = (self.recipe.epochs - progress.epoch) * steps - progress.batch // self.recipe.gradient_accumulation
+        show = self.accelerator.is_main_process
+        with tqdm(total=progress.step + left, initial=progress.step, desc="Training", disable=not show) as bar:
+            for epoch in range(progress.epoch, self.recipe.epochs):
+                self.run_epoch(epoch, bar)
+                self.require_finite()
+                if trainee.average:  # CPU ranks averaged BatchNorm statistics of their own pictures; rank 0's are kept
+                    broadcast(list(trainee.average.module.buffers()))
+                try:
+                    self.validate(trainee.average.module if trainee.average else trainee.model, bar)
+                except TrainingStopped as stopped:  # validation comes again
+                    raise TrainingStopped(f"{stopped}; {self.save()} holds what is done") from None
+                progress.epoch, progress.batch = epoch + 1, 0
+                self.save()
+
+    def run_epoch(self, epoch: int, bar: tqdm) -> None:
+        """What is left of one epoch."""
+        progress, trainee, accelerator = self.progress, self.trainee, self.accelerator
+        loader: Any = trainee.loader
+        if progress.batch:
+            loader = accelerator.skip_first_batches(trainee.loader, progress.batch)
+        # A loader of accelerate's counts its own rounds, from 0 in a resumed run, and tells the sampler; so tell both.
+        loader.set_epoch(epoch)
+        trainee.sampler.set_epoch(epoch)
+        trainee.model.train()
+        rows: list[Tensor] = []
+        losses: list[Tensor] = []
+        for batch in loader:
+            with accelerator.accumulate(trainee.model):
+                losses.append(self.backward(batch))
+                rows.append(batch["index"])
+            progress.batch += 1
+            if not accelerator.sync_gradients:
+                continue
+            asked, loss = self.step(losses, rows)
+            rows, losses = [], []
             progress.history.append({"step": progress.step, "epoch": epoch, "loss": loss})
             accelerator.log({"loss": loss, "lr": trainee.scheduler.get_last_lr()[0]}, step=progress.step)
             bar.update()
             bar.set_postfix(epoch=epoch, loss=f"{loss:.3f}")
-            if progress.step % recipe.checkpoint_steps == 0 and progress.batch < len(trainee.loader):
-                save_checkpoint(run, accelerator, progress, recipe.keep_checkpoints)
+            if asked:
+                raise TrainingStopped(f"stopped after step {progress.step}; {self.save()} holds what is done")
+            if progress.step % self.recipe.checkpoint_steps == 0 and progress.batch < len(trainee.loader):
+                self.save()
+
+    def backward(self, batch: Any) -> Tensor:
+        """Forward and backward of one batch; its loss."""
+        logits = self.trainee.model(pixel_values=channels_last(batch["pixel_values"])).logits
+        loss = nn.functional.cross_entropy(logits, batch["labels"], label_smoothing=self.recipe.label_smoothing)
+        self.accelerator.backward(loss)
+        return loss.detach()
+
+    def step(self, losses: list[Tensor], rows: list[Tensor]) -> tuple[bool, float]:
+        """Once gradients of all batches and ranks are there: a step of the optimiser, unless they are no numbers.
+
+        Args:
+            losses: of this rank's batches.
+            rows: the indices of their pictures.
+
+        Returns:
+            Whether a rank was asked to stop, and the mean loss over all ranks.
+        """
+        trainee, accelerator = self.trainee, self.accelerator
+        norm = accelerator.clip_grad_norm_(trainee.model.parameters(), self.recipe.clip_norm)
+        loss = torch.stack(losses).mean().float()
+        finite = loss.isfinite()
+        if norm is not None and accelerator.scaler is None:  # fp16's scaler skips a step that overflowed, and goes on
+            finite = finite & norm.isfinite()
+        asked = torch.tensor(float(self.stop.asked), device=loss.device)
+        # All that ranks must agree on, in one message per step: a rank on its own would leave the others waiting.
+        reduced: Any = accelerator.reduce(torch.stack([asked, (~finite).float(), loss]))
+        together = reduced.tolist()
+        if together[1]:
+            raise TrainingError(self.broken(losses, rows))
+        trainee.optimizer.step()
+        trainee.optimizer.zero_grad()
+        trainee.scheduler.step()
+        self.progress.step += 1
+        if trainee.average:
+            trainee.average.update(trainee.raw_model, self.progress.step)
+        return bool(together[0]), together[2] / accelerator.num_processes
+
+    def broken(self, losses: list[Tensor], rows: list[Tensor]) -> str:
+        """What to say when loss or gradient is no number: where, and with which pictures."""
+        mine = [(float(loss), index.tolist()) for loss, index in zip(losses, rows, strict=True)]
+        batches: list[tuple[float, list[int]]] = gather_object(mine)
+        bad = [batch for batch in batches if not torch.tensor(batch[0]).isfinite()]
+        what = f"the loss is {bad[0][0]}" if bad else "the gradient is infinite or no number"
+        names = [self.trainee.pictures.name(row) for _, batch in bad or batches for row in batch]
+        return (
+            f"{what} in step {self.progress.step + 1}, epoch {self.progress.epoch}; nothing of this step is saved. "
+            f"Lower the learning rate, or look at the pictures of the batch: {', '.join(names)}"
+        )
+
+    def require_finite(self) -> None:
+        """Raises TrainingError, on every rank, if a weight is infinite or no number: such a model is of no use."""
+        models = [model for model in (self.trainee.model, self.trainee.average) if model is not None]
+        finite = all(
+            bool(tensor.isfinite().all()) for model in models for tensor in (*model.parameters(), *model.buffers())
+        )
+        broken: Any = self.accelerator.reduce(torch.tensor(float(not finite), device=self.accelerator.device))
+        if broken.item():
+            raise TrainingError(
+                f"step {self.progress.step} has made weights infinite or no number, and they are not saved; go on from "
+                "the last checkpoint with --resume and a lower learning rate"
+            )
+
+    def save(self) -> Path:
+        self.require_finite()
+        return save_checkpoint(self.run, self.accelerator, self.progress, self.recipe.keep_checkpoints)
 
 
-def optimise(recipe: Recipe, accelerator: Accelerator, trainee: Trainee, batch: Any) -> float:
-    """Forward, backward and, once enough gradients are accumulated, a step; returns the loss of the batch."""
-    logits = trainee.model(pixel_values=channels_last(batch["pixel_values"])).logits
-    loss = nn.functional.cross_entropy(logits, batch["labels"], label_smoothing=recipe.label_smoothing)
-    if not math.isfinite(value := loss.item()):
-        raise TrainingError(f"the loss is {value}, training rows {batch['index'].tolist()}; lower the learning rate")
-    accelerator.backward(loss)
-    if accelerator.sync_gradients:
-        accelerator.clip_grad_norm_(trainee.model.parameters(), recipe.clip_norm)
-    trainee.optimizer.step()
-    trainee.optimizer.zero_grad()
-    return value
-
-
-__all__ = ["Trainee", "optimise", "run_epoch", "run_epochs"]
+__all__ = ["Loop", "Trainee"]

@@ -16,7 +16,8 @@ from ..data.loading import DataError, fingerprint, open_dataset, prepare_splits
 from ..data.matching import match_dataset, write_matched
 from ..data.pictures import BalancedSampler, Pictures
 from ..image_processing_fakeface import FakeFaceImageProcessor
-from ..recipe import Recipe
+from ..recipe import Recipe, RecipeError
+from .stopping import outlive_first_sigterm
 
 
 def load_splits(run: Path, recipe: Recipe, accelerator: Accelerator) -> tuple[DatasetDict, list[str]]:
@@ -60,30 +61,51 @@ def matched_pictures(run: Path, recipe: Recipe, part: Dataset) -> Dataset:
     return matched.select_columns(part.column_names).cast(part.features)  # type: ignore[union-attr]
 
 
+def global_batch(recipe: Recipe, ranks: int) -> int:
+    """Pictures of one optimiser step, over all ranks and steps of accumulation."""
+    return recipe.batch_size * recipe.gradient_accumulation * ranks
+
+
 def training_loader(
     recipe: Recipe, part: Dataset, processor: FakeFaceImageProcessor, accelerator: Accelerator
-) -> tuple[BalancedSampler, DataLoader]:
-    """Draws of training pictures, freshly augmented in each epoch; batches of one rank."""
-    sampler = BalancedSampler(
-        part["label"], part["source"], recipe.samples_per_epoch or len(part), recipe.source_balance, recipe.seed
-    )
+) -> tuple[Pictures, BalancedSampler, DataLoader]:
+    """Draws of training pictures, freshly augmented in each epoch; batches of one rank.
+
+    Raises:
+        RecipeError: an epoch has not the pictures of one step.
+    """
+    samples, together = recipe.samples_per_epoch or len(part), global_batch(recipe, accelerator.num_processes)
+    if samples < together:
+        raise RecipeError(
+            f"{samples} draws in an epoch do not fill one step of {together} pictures (batch_size {recipe.batch_size} "
+            f"x gradient_accumulation {recipe.gradient_accumulation} x {accelerator.num_processes} ranks); "
+            "lower one, or raise samples_per_epoch"
+        )
+    sampler = BalancedSampler(part["label"], part["source"], samples, recipe.source_balance, recipe.seed, together)
+    pictures = Pictures(part, processor, "augmented", recipe.augmentation_settings(), recipe.seed)
     loader = DataLoader(
-        Pictures(part, processor, "augmented", recipe.augmentation_settings(), recipe.seed),
+        pictures,
         batch_size=recipe.batch_size,
         sampler=sampler,
         num_workers=recipe.workers,
+        worker_init_fn=outlive_first_sigterm,
         persistent_workers=recipe.workers > 0,
         drop_last=True,  # a last batch of one would break BatchNorm
         generator=torch.Generator().manual_seed(recipe.seed),  # apart from the global one, for a bit-identical resume
         pin_memory=accelerator.device.type == "cuda",
     )
-    return sampler, loader
+    return pictures, sampler, loader
 
 
 def validation_loader(recipe: Recipe, part: Any, processor: FakeFaceImageProcessor, view: str) -> DataLoader:
     """Every picture of a part once, in a view of `fakeface.data.pictures.Pictures`."""
     pictures = Pictures(part, processor, view, recipe.augmentation_settings(), recipe.seed)
-    return DataLoader(pictures, batch_size=2 * recipe.batch_size, num_workers=recipe.workers)
+    return DataLoader(
+        pictures,
+        batch_size=2 * recipe.batch_size,
+        num_workers=recipe.workers,
+        worker_init_fn=outlive_first_sigterm,
+    )
 
 
-__all__ = ["load_splits", "matched_pictures", "training_loader", "validation_loader"]
+__all__ = ["global_batch", "load_splits", "matched_pictures", "training_loader", "validation_loader"]

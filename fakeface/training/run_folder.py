@@ -3,7 +3,9 @@
 import csv
 import dataclasses
 import importlib.metadata
+import io
 import json
+import os
 import platform
 import shlex
 import sys
@@ -41,9 +43,17 @@ def describe_run(run: Path, recipe: Recipe, splits: DatasetDict, refused: list[s
         if (before := record["data"]) != data:
             changed = sorted(name for name in before.keys() | data.keys() if before.get(name) != data.get(name))
             raise DataError(f"{run}: its run was started on other data; what differs is {', '.join(changed)}")
+        changed = [
+            f"{key} {before!r} -> {now!r}"
+            for key, now in dataclasses.asdict(recipe).items()
+            if key not in ("resume", "output") and (before := record["recipe"].get(key, now)) != now
+        ]
+        if changed:
+            accelerator.print(f"changed since the run was last started: {', '.join(changed)}")
         if (was := record["recipe"].get("ema", 0.0)) != recipe.ema:  # its checkpoints hold one model, or two
             raise RecipeError(f"{run}: its run was started with ema {was}, not {recipe.ema}; resume with that")
-    file.write_text(
+    replace_text(
+        file,
         json.dumps(
             {
                 "command": shlex.join(sys.argv),
@@ -58,15 +68,23 @@ def describe_run(run: Path, recipe: Recipe, splits: DatasetDict, refused: list[s
             },
             indent=2,
         )
-        + "\n"
+        + "\n",
     )
 
 
+def replace_text(file: Path, text: str) -> None:
+    """Write a file anew; if the disk is full or the run is killed, what stood there before still does."""
+    fresh = file.with_name(f".{file.name}.writing")
+    fresh.write_text(text, encoding="utf-8")
+    os.replace(fresh, file)
+
+
 def write_curves(run: Path, history: list[dict[str, Any]]) -> None:
-    with (run / CURVES).open("w", newline="") as file:
-        writer = csv.DictWriter(file, ["step", "epoch", "loss", "auc", "auc_delivered"])
-        writer.writeheader()
-        writer.writerows(history)
+    rows = io.StringIO(newline="")
+    writer = csv.DictWriter(rows, ["step", "epoch", "loss", "auc", "auc_delivered"], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(history)
+    replace_text(run / CURVES, rows.getvalue())
 
 
 __all__ = ["CURVES", "RUN_RECORD", "describe_run", "refuse_taken", "write_curves"]

@@ -22,8 +22,12 @@ from ..image_processing_fakeface import FakeFaceImageProcessor
 from ..metrics import RocAuc
 from ..modeling_fakeface import FakeFaceForImageClassification
 from ..recipe import TRAINING_RECORD, Recipe
+from . import TrainingStopped
+from .agreement import on_main
+from .checkpoints import sync_folder
 from .progress import Progress
 from .run_folder import RUN_RECORD, write_curves
+from .stopping import StopRequest
 
 
 def channels_last(pixel_values: torch.Tensor) -> torch.Tensor:
@@ -32,15 +36,24 @@ def channels_last(pixel_values: torch.Tensor) -> torch.Tensor:
 
 
 @torch.no_grad()
-def margins(accelerator: Accelerator, model: nn.Module, loader: DataLoader) -> tuple[np.ndarray, np.ndarray]:
-    """The `generated` minus the `real` logit, and the label, of every picture of the loader, on every rank."""
+def margins(
+    accelerator: Accelerator, model: nn.Module, loader: DataLoader, stop: StopRequest | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """The `generated` minus the `real` logit, and the label, of every picture of the loader, on every rank.
+
+    Raises:
+        TrainingStopped: a rank was asked to stop.
+    """
     model.eval()
     found, labels = [], []
     for batch in loader:
         logits = model(pixel_values=channels_last(batch["pixel_values"])).logits
-        both = accelerator.gather_for_metrics((logits[:, 1] - logits[:, 0], batch["labels"]))
-        found.append(both[0].float().cpu().numpy())
-        labels.append(both[1].cpu().numpy())
+        asked = torch.full_like(batch["labels"], stop is not None and stop.asked)
+        got = accelerator.gather_for_metrics((logits[:, 1] - logits[:, 0], batch["labels"], asked))
+        if got[2].any():
+            raise TrainingStopped("stopped while validating")
+        found.append(got[0].float().cpu().numpy())
+        labels.append(got[1].cpu().numpy())
     return np.concatenate(found).astype(np.float64), np.concatenate(labels)
 
 
@@ -59,23 +72,33 @@ def validate(
     loaders: dict[str, DataLoader],
     progress: Progress,
     bar: tqdm,
+    stop: StopRequest,
 ) -> None:
-    """Measure the epoch on validation pictures, clean and delivered; keep the model folder if it is the best so far."""
+    """Measure the epoch on validation pictures, clean and delivered; keep the model folder if it is the best so far.
+
+    Raises:
+        TrainingStopped: a rank was asked to stop; nothing is changed.
+        TrainingError: the model folder cannot be written.
+    """
     entry = {
         "step": progress.step,
         "epoch": progress.epoch,
-        "auc": auc(margins(accelerator, model, loaders["clean"])),
-        "auc_delivered": auc(margins(accelerator, model, loaders["delivered"])),
+        "auc": auc(margins(accelerator, model, loaders["clean"], stop)),
+        "auc_delivered": auc(margins(accelerator, model, loaders["delivered"], stop)),
     }
     progress.history.append(entry)
     accelerator.log({f"validation/{k}": v for k, v in entry.items() if k.startswith("auc")}, step=progress.step)
     if accelerator.is_main_process:
         bar.write(f"epoch {entry['epoch']}: validation AUC {entry['auc']:.4f}, delivered {entry['auc_delivered']:.4f}")
+    best = entry[recipe.select_on] > progress.best
+
+    def write() -> None:
         write_curves(run, progress.history)
-        if entry[recipe.select_on] > progress.best:
-            save_model_folder(run / "best", unwrap(accelerator, model), processor)
+        if best:
+            sync_folder(save_model_folder(run / "best", unwrap(accelerator, model), processor))
+
+    on_main(accelerator, f"write into {run}", write)
     progress.best = max(progress.best, entry[recipe.select_on])
-    accelerator.wait_for_everyone()
 
 
 def unwrap(accelerator: Accelerator, model: nn.Module) -> FakeFaceForImageClassification:
@@ -95,7 +118,8 @@ def finish(
     model = FakeFaceForImageClassification.from_pretrained(run / "best")
     prepared = accelerator.prepare_model(model, evaluation_mode=True)
     found = [margins(accelerator, prepared, loader) for loader in loaders.values()]
-    if accelerator.is_main_process:
+
+    def write() -> None:
         try:
             both = (np.concatenate(parts) for parts in zip(*found, strict=True))
             calibration = fit(*both, target_fpr=recipe.target_fpr)
@@ -110,7 +134,8 @@ def finish(
             write_report(run, scores, report)
             accelerator.print(markdown(report))
         accelerator.print(f"model folder: {folder}")
-    accelerator.wait_for_everyone()
+
+    on_main(accelerator, f"write into {run}", write)
 
 
 __all__ = ["auc", "channels_last", "finish", "margins", "unwrap", "validate"]
