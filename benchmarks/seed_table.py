@@ -25,6 +25,7 @@ from datasets import DatasetDict
 from fakeface.aggregated_cnns import PATCHES, SIDE, AggregatedCNNs
 from fakeface.aggregated_scores import score_pictures
 from fakeface.aggregated_training import RECORD, Schedule, Trainer
+from fakeface.card import fill_block
 from fakeface.devices import fastest_dtype, pick_device
 from fakeface.evaluation_text import figure, table
 from fakeface.measured_data import held_out
@@ -37,7 +38,6 @@ from fakeface.subjects import weights_sha256
 ROOT = Path(__file__).resolve().parents[1]
 SHIPPED = ROOT / "checkpoints" / "fakeface-resnet50-cnn"
 SPLITS = {"test": "test", "unseen": "unseen sources"}
-FIRST, LAST = "<!-- seed table: ", "<!-- end of the seed table -->"
 
 
 @dataclass(frozen=True)
@@ -174,16 +174,6 @@ def as_markdown(rows: list[dict[str, Any]]) -> str:
     return table(head, [[name, *cells] for name, cells in lines.items()])
 
 
-def fill_readme(readme: Path, text: str) -> None:
-    """Replace what stands between the README's two comments. Raises ValueError where they are missing."""
-    before, first, rest = readme.read_text(encoding="utf-8").partition(FIRST)
-    comment, arrow, rest = rest.partition(" -->\n")
-    _, last, after = rest.partition(LAST)
-    if not (first and arrow and last):
-        raise ValueError(f"{readme}: has no `{FIRST}… -->` and `{LAST}` to write between")
-    readme.write_text(f"{before}{first}{comment}{arrow}\n{text}\n\n{last}{after}", encoding="utf-8")
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", nargs="+", required=True, help="what the shipped model was trained on")
@@ -208,7 +198,7 @@ def main() -> None:
         options.out.with_suffix(".csv").write_text(as_csv(rows), encoding="utf-8")
         options.out.with_suffix(".md").write_text(text + "\n", encoding="utf-8")
         if options.readme:
-            fill_readme(options.readme, text)
+            fill_block(options.readme, "seed table", text)
     except (ValueError, subprocess.CalledProcessError) as error:
         sys.exit(f"seed_table.py: {error}")
     print(text)
