@@ -10,6 +10,7 @@ from accelerate import Accelerator
 from accelerate.utils import broadcast, gather_object, send_to_device
 from timm.utils.model_ema import ModelEmaV3
 from torch import Tensor, nn
+from torch.distributed.tensor import DTensor
 from torch.utils.data import DataLoader
 from tqdm.auto import tqdm
 
@@ -155,6 +156,8 @@ class Loop:
         norm = accelerator.clip_grad_norm_(trainee.model.parameters(), self.recipe.clip_norm)
         loss = torch.stack(losses).mean().float()
         finite = loss.isfinite()
+        if isinstance(norm, DTensor):  # FSDP's, in parts
+            norm = norm.full_tensor()
         if norm is not None and accelerator.scaler is None:  # fp16's scaler skips a step that overflowed, and goes on
             finite = finite & norm.isfinite()
         asked = torch.tensor(float(self.stop.asked), device=loss.device)
@@ -186,9 +189,9 @@ class Loop:
     def require_finite(self) -> None:
         """Raises TrainingError, on every rank, if a weight is infinite or no number: such a model is of no use."""
         models = [model for model in (self.trainee.model, self.trainee.average) if model is not None]
-        finite = all(
-            bool(tensor.isfinite().all()) for model in models for tensor in (*model.parameters(), *model.buffers())
-        )
+        tensors = [tensor for model in models for tensor in (*model.parameters(), *model.buffers())]
+        parts = [tensor.to_local() if isinstance(tensor, DTensor) else tensor for tensor in tensors]
+        finite = all(bool(part.isfinite().all()) for part in parts)
         broken: Any = self.accelerator.reduce(torch.tensor(float(not finite), device=self.accelerator.device))
         if broken.item():
             raise TrainingError(
