@@ -5,7 +5,6 @@ import json
 import os
 import subprocess
 import sys
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,7 +14,8 @@ import typer
 from .data.cli import app as data_app
 from .evaluate_cli import calibrate, evaluate
 from .export_cli import app as export_app
-from .terminal import clear_refusals, complain, printable
+from .push_cli import app as push_app
+from .terminal import clear_refusals, complain, printable, quiet_libraries
 
 if TYPE_CHECKING:
     from .detector import Detector
@@ -30,6 +30,7 @@ app = typer.Typer(
 
 app.add_typer(data_app, name="data")
 app.add_typer(export_app, name="export")
+app.add_typer(push_app, name="push")
 
 Model = Annotated[
     str | None, typer.Option("--model", "-m", help="Model folder or Hub id; by default the shipped model.")
@@ -147,7 +148,14 @@ def explain(
     picture: Annotated[str, typer.Argument(help="A picture.")],
     out: Annotated[Path, typer.Option(help="Where to save the picture with the map over it, such as why.png.")],
     label: Annotated[str, typer.Option(help="Show what spoke for this label: generated or real.")] = "generated",
-    method: Annotated[str, typer.Option(help="grad-cam, hires-cam, layer-cam or ablation-cam.")] = "grad-cam",
+    method: Annotated[
+        str | None,
+        typer.Option(help="grad-cam, hires-cam, centred-cam, layer-cam or ablation-cam; by default centred-cam."),
+    ] = None,
+    layer: Annotated[
+        str | None, typer.Option(help="stage1, stage2, trunk, block1, …: what is explained; by default trunk.")
+    ] = None,
+    crop: Annotated[bool, typer.Option("--crop", help="Save the square that the model saw, not the picture.")] = False,
     model: Model = None,
     device: Device = None,
     faces: Faces = None,
@@ -160,12 +168,12 @@ def explain(
         raise typer.Exit(2)
     with clear_refusals():
         try:
-            explanation = _detector(model, device, faces).explain(picture, label=label, method=method)
+            explanation = _detector(model, device, faces).explain(picture, label=label, method=method, layer=layer)
         except PictureError as error:
             complain(str(error))
             raise typer.Exit(1) from None
         try:
-            explanation.overlay().save(out)
+            (explanation.on_crop() if crop else explanation.overlay()).save(out)
         except OSError as error:
             raise ValueError(f"{out}: cannot be written ({error.strerror}); name another file") from None
     _show(explanation.result)
@@ -202,14 +210,9 @@ def demo() -> None:
 
 
 def _detector(model: str | None, device: str | None, faces: bool | None, **options: Any) -> "Detector":
-    if not sys.warnoptions:  # the user has not asked for warnings
-        warnings.simplefilter("ignore")
-    from transformers.utils import logging
-
+    quiet_libraries()
     from .detector import Detector
 
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
     return Detector.from_pretrained(model, device=device, faces="auto" if faces is None else faces, **options)
 
 

@@ -11,7 +11,7 @@ A map tells where the evidence lay, not how much there was: each is scaled by it
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -21,6 +21,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from .cam_methods import METHODS, STRATEGIES, Look, hires_cam
 from .configuration_fakeface import LABELS
 from .feature_layers import features_at, layer_used, logits_from
 from .modeling_fakeface import FakeFaceForImageClassification
@@ -30,8 +31,8 @@ if TYPE_CHECKING:
 
 # Evidence this far below the strongest of either sign is what rounding leaves of a sum that cancels.
 NOISE = 1e-6
-# Ablated feature maps per pass of the head: 64 of resnet50-cnn at 160 px are 26 MB.
-ABLATIONS_PER_PASS = 64
+EXACT = "exact-cam"
+DEFAULT = "centred-cam"  # chosen by measurement: docs/maps.md
 # Dark violet over green to yellow, evenly spaced anchors in the manner of viridis: lightness rises steadily, so it
 # survives grey printing and colour blindness, and no step of it looks like skin, as those of inferno do.
 ANCHORS = ((68, 1, 84), (59, 82, 139), (33, 145, 140), (94, 201, 98), (253, 231, 37))
@@ -46,90 +47,41 @@ class Explanation:
         picture: the picture, upright RGB.
         label: `"real"` or `"generated"`, the label that the map argues for.
         method: one of `METHODS`, or `"exact-cam"`.
+        layer: the layer that is explained, one of `feature_layers.layer_names(model)`.
         map: float32 array (height, width) of the whole picture, 0 to 1; zero outside the square that the model saw.
+        crop: that square as the model saw it, upright, at the model's size.
+        crop_map: float32 array (size, size), the map of the crop, 0 to 1.
+        face: place of the explained face in `result.faces`, from 0; `None` where the centre was judged.
     """
 
     result: Result
     picture: Image.Image
     label: str
     method: str
+    layer: str
     map: np.ndarray
+    crop: Image.Image
+    crop_map: np.ndarray
+    face: int | None = None
 
     def overlay(self, opacity: float = 0.5) -> Image.Image:
-        """The map in colours over the picture; see `overlay`."""
+        """The map in colours over the whole picture; see `overlay`."""
         return overlay(self.picture, self.map, opacity)
 
-
-@dataclass(frozen=True, eq=False)
-class Look:
-    """One look of a model at a batch of pictures, opened at the feature map that is explained.
-
-    Attributes:
-        features: the feature map (batch, channels, height, width), a leaf of the autograd graph.
-        target: what the maps explain, (batch,), computed from `features`.
-        target_of: the head: the targets of any other feature maps.
-    """
-
-    features: Tensor
-    target: Tensor
-    target_of: Callable[[Tensor], Tensor]
-
-    def gradient(self) -> Tensor:
-        """Gradient of each picture's target to its own feature map, same shape."""
-        return torch.autograd.grad(self.target.sum(), self.features)[0]
+    def on_crop(self, opacity: float = 0.5) -> Image.Image:
+        """The map in colours over the square that the model saw; see `overlay`."""
+        return overlay(self.crop, self.crop_map, opacity)
 
 
-def grad_cam(look: Look) -> Tensor:
-    """Channels weighted by their mean gradient (Selvaraju et al., ICCV 2017, eq. 1 and 2)."""
-    weights = look.gradient().mean((2, 3), keepdim=True)
-    return (weights * look.features).sum(1)
+def method_used(model: FakeFaceForImageClassification, method: str | None = None) -> str:
+    """The method that `cam` uses: the asked one, else the default.
 
-
-def hires_cam(look: Look) -> Tensor:
-    """Gradient times feature, place by place (Draelos and Carin, 2020); exact where the head is one linear layer."""
-    return (look.gradient() * look.features).sum(1)
-
-
-def layer_cam(look: Look) -> Tensor:
-    """Like HiResCAM, with only the gradients above zero (Jiang et al., IEEE TIP 2021, eq. 7)."""
-    return (look.gradient().clamp(min=0) * look.features).sum(1)
-
-
-@torch.no_grad()
-def ablation_cam(look: Look) -> Tensor:
-    """Channels weighted by how much the target drops without them (Desai and Ramaswamy, WACV 2020), no gradient used.
-
-    Of the gradient-free methods it is the one that asks the head alone, hence needs the trunk only once (Score-CAM
-    needs it once per channel), and still answers per label (Eigen-CAM shows the same map for both). It costs one
-    pass of the head per live channel: with the shipped model on a CPU about a hundred predictions, where the others
-    add a third of one. The paper divides a drop by the target; that would turn the map over where the target is below
-    zero and otherwise scales the map as a whole, so it is left out here.
-    """
-    weights = look.target.new_zeros(look.features.shape[:2])
-    live = look.features.flatten(2).any(2)  # to ablate a channel that is zero everywhere changes nothing
-    for pictures, channels in (pairs.unbind(1) for pairs in live.nonzero().split(ABLATIONS_PER_PASS)):
-        ablated = look.features[pictures]
-        ablated[torch.arange(len(pictures), device=ablated.device), channels] = 0
-        weights[pictures, channels] = look.target[pictures] - look.target_of(ablated)
-    return (weights[:, :, None, None] * look.features).sum(1)
-
-
-STRATEGIES: dict[str, Callable[[Look], Tensor]] = {
-    "grad-cam": grad_cam,
-    "hires-cam": hires_cam,
-    "layer-cam": layer_cam,
-    "ablation-cam": ablation_cam,
-}
-METHODS = tuple(STRATEGIES)
-EXACT = "exact-cam"
-
-
-def method_used(model: FakeFaceForImageClassification, method: str) -> str:
-    """The method that `cam` uses: the asked one, or `"exact-cam"` for `logistic`, which needs no approximation.
+    For `logistic` that is always `"exact-cam"`: it needs no approximation.
 
     Raises:
         ValueError: there is no such method.
     """
+    method = DEFAULT if method is None else method
     if model.config.architecture == "logistic" and method in (*METHODS, EXACT):
         return EXACT
     if method not in METHODS:
@@ -143,7 +95,7 @@ def cam(
     pixel_values: Tensor,
     *,
     label: str = "generated",
-    method: str = "grad-cam",
+    method: str | None = None,
     layer: str | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Score pictures and map the evidence for a label.
@@ -152,7 +104,8 @@ def cam(
         model: any fakeface model; it is left as it was.
         pixel_values: float tensor (batch, 3, size, size) from the model's image processor, on the model's device.
         label: `"real"` or `"generated"`.
-        method: one of `METHODS`. For `logistic` every one gives the exact map, `"exact-cam"`.
+        method: one of `METHODS`, by default `"centred-cam"`. For `logistic` every one gives the exact map,
+            `"exact-cam"`.
         layer: one of `feature_layers.layer_names(model)`; by default the one that `evidence` says.
 
     Returns:
@@ -163,11 +116,16 @@ def cam(
         ValueError: unknown label, method or layer, or pixels of another shape.
     """
     scores, found = evidence(model, pixel_values, label=label, method=method, layer=layer)
+    return scores, maps_of(found, model.config.image_size)
+
+
+def maps_of(found: Tensor, size: int) -> Tensor:
+    """Maps (batch, size, size) of what `evidence` found, as `cam` returns them."""
     for_label = found.clamp(min=0)[:, None]
-    maps = nn.functional.interpolate(for_label, pixel_values.shape[-2:], mode="bilinear", align_corners=False)[:, 0]
+    maps = nn.functional.interpolate(for_label, (size, size), mode="bilinear", align_corners=False)[:, 0]
     peak = maps.amax((1, 2), keepdim=True)
     noise = NOISE * found.abs().amax((1, 2), keepdim=True)
-    return scores, torch.where(peak > noise, maps / peak, 0.0)
+    return torch.where(peak > noise, maps / peak, 0.0)
 
 
 def evidence(
@@ -175,7 +133,7 @@ def evidence(
     pixel_values: Tensor,
     *,
     label: str = "generated",
-    method: str = "grad-cam",
+    method: str | None = None,
     layer: str | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Score pictures and weigh each place of the explained feature map; what `cam` makes its maps from.
@@ -192,6 +150,19 @@ def evidence(
     Raises:
         ValueError: as `cam` does.
     """
+    logits, found = weigh(model, pixel_values, label=label, method=method, layer=layer)
+    return logits.softmax(1)[:, 1], found
+
+
+def weigh(
+    model: FakeFaceForImageClassification,
+    pixel_values: Tensor,
+    *,
+    label: str = "generated",
+    method: str | None = None,
+    layer: str | None = None,
+) -> tuple[Tensor, Tensor]:
+    """As `evidence`, with the model's calibrated logits (batch, 2) in place of the scores."""
     if label not in LABELS:
         raise ValueError(f"unknown label {label!r}: choose one of {', '.join(LABELS)}")
     method, layer = method_used(model, method), layer_used(model, layer)
@@ -216,7 +187,7 @@ def evidence(
             logits = logits_from(model, layer, features)
             look = Look(features, margin(logits), lambda other: margin(logits_from(model, layer, other)))
             found = strategy(look)
-    return logits.detach().softmax(1)[:, 1], found.detach().float()
+    return logits.detach(), found.detach().float()
 
 
 @contextmanager
@@ -285,4 +256,16 @@ def colour_table() -> np.ndarray:
     return np.rint(np.stack(channels, axis=1)).astype(np.uint8)
 
 
-__all__ = ["METHODS", "Explanation", "Look", "cam", "colour_table", "evidence", "method_used", "overlay", "place"]
+__all__ = [
+    "METHODS",
+    "Explanation",
+    "Look",
+    "cam",
+    "colour_table",
+    "evidence",
+    "maps_of",
+    "method_used",
+    "overlay",
+    "place",
+    "weigh",
+]

@@ -1,21 +1,25 @@
 """The layers of a model that a map may explain, by name, and the two halves of the model on either side of one.
 
-`pixels` is the picture itself (`logistic` has no other layer), `trunk` the trunk's last feature map (`resnet50-cnn`),
-`block1`, `block2`, … what is behind so many of the model's own blocks. Deeper layers are coarser and cost less.
+`pixels` is the picture itself (`logistic` has no other layer), `stage1`, `stage2`, … what is behind so many stages of
+the trunk (`resnet50-cnn`), `trunk` its last feature map, which the head takes, `block1`, `block2`, … what is behind so
+many of the model's own blocks. Deeper layers are coarser and cost less.
 """
 
 from __future__ import annotations
 
-from torch import Tensor
+from collections.abc import Iterator
+
+from torch import Tensor, nn
 
 from .modeling_fakeface import FakeFaceForImageClassification
 
 
 def layer_names(model: FakeFaceForImageClassification) -> tuple[str, ...]:
-    """The layers that maps may explain, from the picture on: `("trunk", "block1", …)` for `resnet50-cnn`."""
+    """The layers that maps may explain, from the picture on: `("stage1", …, "trunk", "block1", …)`."""
     blocks = tuple(f"block{number}" for number in range(1, len(model.fakeface.blocks) + 1))
-    first = {"logistic": ("pixels",), "cnn": (), "resnet50-cnn": ("trunk",)}[model.config.architecture]
-    return first + blocks
+    if model.config.architecture == "resnet50-cnn":
+        return (*(f"stage{number}" for number in range(1, model.config.trunk_stages)), "trunk", *blocks)
+    return blocks or ("pixels",)
 
 
 def layer_used(model: FakeFaceForImageClassification, layer: str | None) -> str:
@@ -25,8 +29,10 @@ def layer_used(model: FakeFaceForImageClassification, layer: str | None) -> str:
         ValueError: the model has no such layer.
     """
     names = layer_names(model)
-    if layer is None:  # the last block of cnn is a pooling, hence the one before
-        return names[-2] if model.config.architecture == "cnn" else names[0]
+    if layer is None:
+        if model.config.architecture == "resnet50-cnn":
+            return "trunk"
+        return names[-2] if len(names) > 1 else names[0]  # the last block of cnn is a pooling
     if layer not in names:
         raise ValueError(f"unknown layer {layer!r}: this model has {', '.join(names)}")
     return layer
@@ -36,19 +42,39 @@ def features_at(model: FakeFaceForImageClassification, layer: str, pixel_values:
     """The feature map of a layer of `layer_names`: (batch, channels, height, width), a tensor of its own."""
     if layer == "pixels":
         return pixel_values.clone()
-    base, hidden = model.fakeface, pixel_values.to(model.dtype)
-    if model.config.architecture == "resnet50-cnn":
-        hidden = base.trunk(hidden)[-1]
-    return base.blocks[: _blocks_below(layer)](hidden)
+    below, _ = _halves(model, layer)
+    hidden = pixel_values.to(model.dtype)
+    for module in below:
+        hidden = module(hidden)
+    return hidden
 
 
 def logits_from(model: FakeFaceForImageClassification, layer: str, features: Tensor) -> Tensor:
     """The model's calibrated logits (batch, 2) from the feature map of that layer on."""
-    return model.classify(model.fakeface.blocks[_blocks_below(layer) :](features))
+    _, above = _halves(model, layer)
+    for module in above:
+        features = module(features)
+    return model.classify(features)
 
 
-def _blocks_below(layer: str) -> int:
-    return int(layer.removeprefix("block")) if layer.startswith("block") else 0
+def _halves(model: FakeFaceForImageClassification, layer: str) -> tuple[list[nn.Module], list[nn.Module]]:
+    """The modules up to a layer, and those from there to the feature map of the whole."""
+    modules = dict(_named_modules(model))
+    names = list(modules)
+    cut = names.index(layer) + 1 if layer in modules else 0
+    return [modules[name] for name in names[:cut]], [modules[name] for name in names[cut:]]
+
+
+def _named_modules(model: FakeFaceForImageClassification) -> Iterator[tuple[str, nn.Module]]:
+    """What a picture goes through, in order; modules that end at a layer have its name."""
+    base = model.fakeface
+    if model.config.architecture == "resnet50-cnn":
+        stages = model.config.trunk_stages
+        for name, module in base.trunk.named_children():  # timm's stem, then layer1, layer2, …
+            stage = name.replace("layer", "stage")
+            yield ("trunk" if stage == f"stage{stages}" else stage), module
+    for number, block in enumerate(base.blocks, start=1):
+        yield f"block{number}", block
 
 
 __all__ = ["features_at", "layer_names", "layer_used", "logits_from"]

@@ -219,9 +219,17 @@ def test_explain_saves_the_picture_with_the_map_over_it():
         assert (overlay.size, overlay.mode) == ((96, 80), "RGB")
 
 
+def test_explain_takes_method_layer_and_crop():
+    result = invoke("explain", "a.png", "--out", "why.png", "--crop", "--layer", "block1", "--method", "layer-cam")
+    assert result.exit_code == 0, result.stderr
+    with Image.open("why.png") as overlay:
+        assert overlay.size == (32, 32)  # the square, at the model's size
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
+        (["a.png", "--out", "why.png", "--layer", "attic"], 2, "unknown layer 'attic': this model has block1"),
         (["none.jpg", "--out", "why.png"], 1, "none.jpg: no such file; check the path"),
         (["a.png", "--out", "./a.png"], 2, "a.png: is the picture itself; name another file to write"),
         (["a.png", "--out", "why.xyz"], 2, "unknown file extension: .xyz"),

@@ -14,10 +14,12 @@ from tiny import picture, tiny_folder, tiny_model
 from fakeface.configuration_fakeface import FakeFaceConfig
 from fakeface.detector import CENTRE_JUDGED, LARGEST_SPREAD, NOT_CALIBRATED, Detector, verdict
 from fakeface.devices import fastest_dtype
+from fakeface.explain import cam, place
 from fakeface.faces import Face, FaceFinder, FaceFinderError, FaceModelMissing, cut_face
 from fakeface.image_processing_fakeface import FakeFaceImageProcessor
 from fakeface.images import PictureError
 from fakeface.model_folder import ModelFolderError
+from fakeface.modeling_fakeface import FakeFaceForImageClassification
 from fakeface.results import Result
 
 
@@ -258,9 +260,40 @@ def test_an_explanation_carries_the_result_and_a_map_of_the_whole_picture(detect
     assert explanation.result.score == pytest.approx(detector(path).score, abs=1e-6)
     assert (explanation.result.picture, explanation.result.verdict) == (str(path), detector(path).verdict)
     assert (explanation.picture.size, explanation.map.shape) == ((128, 64), (64, 128))
-    assert (explanation.label, explanation.method) == ("generated", "grad-cam")
+    assert (explanation.label, explanation.method) == ("generated", "centred-cam")
     assert not explanation.map[:, :32].any()  # the model sees the centre square only
     assert not explanation.map[:, 96:].any()
+
+
+def test_an_explanation_shows_the_square_that_the_model_saw(detector: Detector):
+    scene = picture(128, 64)
+    explanation = detector.explain(scene, method="hires-cam", layer="block1")
+    assert (explanation.method, explanation.layer) == ("hires-cam", "block1")
+    expected = detector.processor.to_array(explanation.crop)
+    np.testing.assert_allclose(expected, detector.processor.to_array(scene), atol=1e-6)
+    assert isinstance(detector.model, FakeFaceForImageClassification)
+    _, maps = cam(detector.model, torch.from_numpy(expected)[None], method="hires-cam", layer="block1")
+    np.testing.assert_allclose(explanation.crop_map, maps[0], atol=1e-5)
+    assert (explanation.overlay().size, explanation.on_crop().size) == ((128, 64), (32, 32))
+    np.testing.assert_array_equal(explanation.map, place(explanation.crop_map, (128, 64), (32, 0, 96, 64)))
+
+
+def test_one_pass_of_the_trunk_gives_score_and_map():
+    passes: list[int] = []
+    alone = finding(BOXES[0])
+    alone.model.get_submodule("fakeface.blocks.0").register_forward_hook(lambda *_: passes.append(1))
+    expected = finding(BOXES[0])(picture(160, 128))
+    assert alone.explain(picture(160, 128), layer="block3").result == expected
+    assert len(passes) == 1
+
+
+def test_views_are_judged_together_and_the_face_itself_is_explained():
+    several = Detector(tiny_model(), FakeFaceImageProcessor(size=32), finder=Finder(*BOXES), crops=2, consistency=1)
+    scene = picture(160, 128)
+    explanation = several.explain(scene, face=1)
+    assert explanation.result == several(scene)
+    assert np.array_equal(explanation.crop_map, finding(*BOXES).explain(scene, face=1).crop_map)
+    assert explanation.crop == finding(*BOXES).explain(scene, face=1).crop
 
 
 def test_an_explanation_takes_the_layer_asked_for(detector: Detector):
@@ -322,6 +355,29 @@ def test_a_crowd_goes_through_in_batches_and_the_next_picture_shares_them(monkey
     results = crowd([picture(160, 128), picture(160, 128, seed=1)], batch_size=8)
     assert [len(result.faces) for result in results] == [25, 25]
     assert sizes == [8, 8, 8, 8, 8, 8, 2]
+
+
+def test_of_a_crowd_only_so_many_faces_are_judged_and_the_result_says_so():
+    few = Detector(tiny_model(), FakeFaceImageProcessor(size=32), finder=Finder(*BOXES), max_faces=2)
+    result = few(picture(160, 128))
+    assert [face.box for face in result.faces] == list(BOXES[:2])
+    assert result.reasons[0] == "the picture has 3 faces: the 2 largest were judged"
+    assert result.faces == finding(*BOXES)(picture(160, 128)).faces[:2]
+    with pytest.raises(ValueError, match="max_faces is 0: it takes a number from 1"):
+        Detector(tiny_model(), FakeFaceImageProcessor(size=32), max_faces=0)
+
+
+@pytest.mark.parametrize(("threshold", "label"), [(0.0, "generated"), (1.0, "real")])
+def test_an_explanation_without_a_label_argues_for_the_verdict(threshold: float, label: str):
+    found = Detector(
+        tiny_model(threshold_real=threshold, threshold_generated=threshold),
+        FakeFaceImageProcessor(size=32),
+        finder=Finder(*BOXES),
+    ).explain(picture(160, 128), label=None)
+    assert (found.result.verdict, found.label) == (label, label)
+    assert found.face in (0, 1)
+    deciding = found.result.faces[found.face]
+    assert found.result.score == deciding.score
 
 
 def test_a_face_is_explained_at_its_own_place():

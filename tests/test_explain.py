@@ -11,12 +11,28 @@ from PIL import Image
 from pytorch_grad_cam import AblationCAM, GradCAM, HiResCAM, LayerCAM
 from torch import Tensor, nn
 
+from fakeface.cam_methods import STRATEGIES, Look
 from fakeface.configuration_fakeface import FakeFaceConfig
 from fakeface.explain import METHODS, cam, colour_table, evidence, method_used, overlay, place
 from fakeface.image_processing_fakeface import FakeFaceImageProcessor
 from fakeface.modeling_fakeface import FakeFaceForImageClassification
 
-ORACLES = {"grad-cam": GradCAM, "hires-cam": HiResCAM, "layer-cam": LayerCAM, "ablation-cam": AblationCAM}
+
+class CentredHiResCAM(HiResCAM):
+    """The oracle's HiResCAM on activations whose mean over the picture was taken off."""
+
+    def get_cam_image(self, input_tensor, target_layer, target_category, activations, grads, eigen_smooth):
+        centred = activations - activations.mean((2, 3), keepdims=True)
+        return (centred * grads).sum(axis=1)
+
+
+ORACLES = {
+    "grad-cam": GradCAM,
+    "hires-cam": HiResCAM,
+    "centred-cam": CentredHiResCAM,
+    "layer-cam": LayerCAM,
+    "ablation-cam": AblationCAM,
+}
 DEVICES = ["cpu", "cuda"] if torch.cuda.is_available() else ["cpu"]
 SHAPES = {
     "logistic": {"image_size": 16},
@@ -73,7 +89,7 @@ def oracle_maps(model: Any, pixels: Tensor, label: str, method: str, layer: nn.M
 
 
 @pytest.mark.parametrize("device", DEVICES)
-@pytest.mark.parametrize("method", ["grad-cam", "hires-cam", "layer-cam"])
+@pytest.mark.parametrize("method", ["grad-cam", "hires-cam", "centred-cam", "layer-cam"])
 def test_maps_agree_with_the_oracle(deep, method: str, device: str):
     pixels = pixels_for(deep).to(device)
     model = copy.deepcopy(deep).to(device)
@@ -88,7 +104,7 @@ def test_maps_agree_with_the_oracle(deep, method: str, device: str):
     assert compared >= len(pixels)
 
 
-@pytest.mark.parametrize("method", ["grad-cam", "hires-cam", "layer-cam"])
+@pytest.mark.parametrize("method", ["grad-cam", "hires-cam", "centred-cam", "layer-cam"])
 def test_maps_of_a_named_layer_agree_with_the_oracle(deep, method: str):
     pixels = pixels_for(deep)
     compared = 0
@@ -132,7 +148,7 @@ def test_the_map_of_logistic_is_exact():
 
 
 def test_logistic_names_its_map_exact():
-    assert [method_used(make_model("logistic"), method) for method in METHODS] == ["exact-cam"] * 4
+    assert [method_used(make_model("logistic"), method) for method in METHODS] == ["exact-cam"] * 5
     assert [method_used(make_model("cnn"), method) for method in METHODS] == list(METHODS)
 
 
@@ -155,7 +171,7 @@ def test_a_batch_gives_what_its_pictures_give_one_by_one(model, method: str):
     torch.testing.assert_close(together[1], torch.cat([maps for _, maps in alone]), rtol=1e-3, atol=1e-4)
 
 
-@pytest.mark.parametrize("method", ["grad-cam", "hires-cam", "ablation-cam"])
+@pytest.mark.parametrize("method", ["grad-cam", "hires-cam", "centred-cam", "ablation-cam"])
 def test_the_evidence_of_the_two_labels_is_opposed(model, method: str):
     pixels = pixels_for(model)
     _, generated = evidence(model, pixels, label="generated", method=method)
@@ -171,6 +187,20 @@ def test_a_picture_without_evidence_has_an_empty_map(model, method: str):
     # When it is asked for evidence, then there is none, and no division by zero either
     _, maps = cam(blind, pixels_for(blind), method=method)
     assert torch.equal(maps, torch.zeros_like(maps))
+
+
+def test_what_is_the_same_all_over_is_no_evidence_for_a_place():
+    # Given feature maps of two channels: one the same all over, one that stands out in a corner; both speak for it
+    features = torch.zeros(1, 2, 4, 4)
+    features[0, 0] = 5
+    features[0, 1, 0, 0] = 1
+    features.requires_grad_()
+    look = Look(features, features.sum((1, 2, 3)), lambda other: other.sum((1, 2, 3)))
+    # Then HiResCAM is high everywhere, and the centred map in the corner alone
+    hires, centred = (STRATEGIES[name](look)[0] for name in ("hires-cam", "centred-cam"))
+    assert (hires.min(), hires.max()) == (5, 6)
+    assert (centred > 0).nonzero().tolist() == [[0, 0]]
+    assert centred[0, 0].item() == 15 / 16
 
 
 def test_rounding_is_not_stretched_to_a_map():
@@ -269,7 +299,7 @@ def test_half_precision_gives_nearly_the_same_map(dtype: torch.dtype):
     ("arguments", "message"),
     [
         ({"label": "fake"}, "unknown label 'fake': choose one of real, generated"),
-        ({"method": "magic"}, "unknown method 'magic': choose one of grad-cam, hires-cam, layer-cam, ablation-cam"),
+        ({"method": "magic"}, "unknown method 'magic': choose one of grad-cam, hires-cam, centred-cam, layer-cam, "),
         ({"layer": "trunk"}, "unknown layer 'trunk': this model has block1, block2, block3"),
         ({"method": "exact-cam"}, "exact-cam is for logistic only"),
     ],

@@ -1,5 +1,7 @@
 """A model cut at any of its layers gives the logits of the whole."""
 
+from typing import Any
+
 import pytest
 import torch
 
@@ -15,8 +17,8 @@ CASES = {
         "block5",
     ),
     "resnet50-cnn": (
-        {"image_size": 64, "trunk_stages": 1, "conv_widths": [16, 16, 16, 16], "fc_widths": [16]},
-        ("trunk", "block1", "block2", "block3", "block4"),
+        {"image_size": 64, "trunk_stages": 2, "conv_widths": [16, 16, 16, 16], "fc_widths": [16]},
+        ("stage1", "trunk", "block1", "block2", "block3", "block4"),
         "trunk",
     ),
 }
@@ -33,3 +35,15 @@ def test_both_halves_make_the_whole(architecture: str):
         expected = model(pixels).logits
         for name in names:
             torch.testing.assert_close(logits_from(model, name, features_at(model, name, pixels)), expected)
+
+
+def test_a_stage_is_what_the_trunk_gives_there():
+    shape, _, _ = CASES["resnet50-cnn"]
+    model: Any = FakeFaceForImageClassification(FakeFaceConfig(architecture="resnet50-cnn", **shape)).eval()
+    pixels = torch.randn(2, 3, 64, 64)
+    with torch.no_grad():
+        stage, trunk = (features_at(model, name, pixels) for name in ("stage1", "trunk"))
+        (expected,) = model.fakeface.trunk(pixels)
+        assert (stage.shape, trunk.shape) == ((2, 256, 16, 16), (2, 512, 8, 8))
+        torch.testing.assert_close(trunk, expected)
+        torch.testing.assert_close(model.fakeface.trunk.layer2(stage), expected)
