@@ -26,6 +26,7 @@ from . import TrainingStopped
 from .agreement import on_main
 from .checkpoints import sync_folder
 from .progress import Progress
+from .pushing import push_best, push_result
 from .run_folder import RUN_RECORD, write_curves
 from .stopping import StopRequest
 
@@ -96,6 +97,7 @@ def validate(
         write_curves(run, progress.history)
         if best:
             sync_folder(save_model_folder(run / "best", unwrap(accelerator, model), processor))
+            push_best(run, recipe, accelerator)
 
     on_main(accelerator, f"write into {run}", write)
     progress.best = max(progress.best, entry[recipe.select_on])
@@ -136,6 +138,7 @@ def finish(
         accelerator.print(f"model folder: {folder}")
 
     on_main(accelerator, f"write into {run}", write)
+    push_result(run, recipe, accelerator)
 
 
 __all__ = ["auc", "channels_last", "finish", "margins", "unwrap", "validate"]
