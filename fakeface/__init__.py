@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from .explain import Explanation, cam
     from .faces import FaceFinder, FaceFinderError
     from .image_processing_fakeface import FakeFaceImageProcessor
-    from .images import Limits, PictureError, list_pictures, load_picture
+    from .images import Limits, PictureError, list_pictures, load_picture, picture_bytes
     from .model_folder import ModelFolderError, default_model
     from .modeling_fakeface import FakeFaceForImageClassification, FakeFaceModel
     from .results import FaceResult, Result
@@ -43,6 +43,7 @@ __all__ = [
     "default_model",
     "list_pictures",
     "load_picture",
+    "picture_bytes",
     "verdict",
 ]
 
@@ -52,7 +53,7 @@ _HOMES = {
     "explain": ["Explanation", "cam"],
     "faces": ["FaceFinder", "FaceFinderError"],
     "image_processing_fakeface": ["FakeFaceImageProcessor"],
-    "images": ["Limits", "PictureError", "list_pictures", "load_picture"],
+    "images": ["Limits", "PictureError", "list_pictures", "load_picture", "picture_bytes"],
     "model_folder": ["ModelFolderError", "default_model"],
     "modeling_fakeface": ["FakeFaceForImageClassification", "FakeFaceModel"],
     "results": ["FaceResult", "Result"],

@@ -5,7 +5,6 @@ import json
 import os
 import subprocess
 import sys
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,7 +14,8 @@ import typer
 from .data.cli import app as data_app
 from .evaluate_cli import calibrate, evaluate
 from .export_cli import app as export_app
-from .terminal import clear_refusals, complain, printable
+from .push_cli import app as push_app
+from .terminal import clear_refusals, complain, printable, quiet_libraries
 
 if TYPE_CHECKING:
     from .detector import Detector
@@ -30,6 +30,7 @@ app = typer.Typer(
 
 app.add_typer(data_app, name="data")
 app.add_typer(export_app, name="export")
+app.add_typer(push_app, name="push")
 
 Model = Annotated[
     str | None, typer.Option("--model", "-m", help="Model folder or Hub id; by default the shipped model.")
@@ -239,14 +240,9 @@ def demo() -> None:
 
 
 def _detector(model: str | None, device: str | None, faces: bool | None, **options: Any) -> "Detector":
-    if not sys.warnoptions:  # the user has not asked for warnings
-        warnings.simplefilter("ignore")
-    from transformers.utils import logging
-
+    quiet_libraries()
     from .detector import Detector
 
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
     return Detector.from_pretrained(model, device=device, faces="auto" if faces is None else faces, **options)
 
 

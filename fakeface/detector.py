@@ -35,6 +35,7 @@ from .results import FaceResult, Result
 NO_FACE = "no face"
 NO_FACE_FOUND = "no face was found in the picture"
 CENTRE_JUDGED = "the centre square of the picture was judged: faces were not searched for"
+TOO_SMALL = "too small to tell"  # ends the reason of a verdict left open for the size
 NOT_CALIBRATED = "the model is not calibrated: read the score as a rank, not as a probability"
 LARGEST_SPREAD = 0.25  # of scores between re-encodings: above it the verdict stays open even where all agree on it
 
@@ -74,12 +75,13 @@ class Detector:
         centre_reason: str = CENTRE_JUDGED,
         crops: int = 1,
         consistency: int = 0,
+        max_faces: int | None = None,
         channels_last: bool = False,
     ):
         self.model = model.eval()
         self.processor = processor
         margin = float(self.config.face_margin)
-        self.preparer = Preparer(processor.size, processor.crop_fraction, margin, finder, crops, consistency)
+        self.preparer = Preparer(processor.size, processor.crop_fraction, margin, finder, crops, consistency, max_faces)
         self._name = name
         self._centre_reason = centre_reason
         self._channels_last = channels_last
@@ -95,6 +97,7 @@ class Detector:
         faces: bool | Literal["auto"] | FaceFinder = "auto",
         crops: int = 1,
         consistency: int = 0,
+        max_faces: int | None = None,
     ) -> "Detector":
         """Load a model folder. Its own code files never run: the classes are those of the installed package.
 
@@ -115,14 +118,15 @@ class Detector:
                 ones for every picture. Where they disagree in the verdict, or their scores by more than
                 `LARGEST_SPREAD`, the verdict is `uncertain`; the score stays. Costs the model's time 1 + that often,
                 times `crops`, and an encoding each.
+            max_faces: judge only so many faces of a picture, the largest, and say so; by default all.
 
         Raises:
             FaceFinderError: the face model is missing (only with `faces=True`) or not the one that belongs here.
             ModelFolderError: the folder is missing, incomplete, broken or of another kind; the message has the cure.
-            ValueError: there is no such device or type, or `crops` or `consistency` are out of range.
+            ValueError: there is no such device or type, or `crops`, `consistency` or `max_faces` are out of range.
         """
         name = os.fspath(default_model() if model is None else model)
-        views: dict[str, Any] = {"crops": crops, "consistency": consistency}
+        views: dict[str, Any] = {"crops": crops, "consistency": consistency, "max_faces": max_faces}
         if exported := onnx_file(name):
             if dtype not in (None, "auto") or (device and str(device) != "cpu"):
                 raise ValueError(f"{exported}: an ONNX file computes on the CPU, in the type it was exported with")
@@ -191,7 +195,7 @@ class Detector:
         self,
         picture: Any,
         *,
-        label: str = "generated",
+        label: str | None = "generated",
         method: str | None = None,
         layer: str | None = None,
         face: int | None = None,
@@ -200,7 +204,8 @@ class Detector:
 
         Args:
             picture: whatever `load_picture` takes.
-            label: `"real"` or `"generated"`.
+            label: `"real"` or `"generated"`; `None` for what the face looks like: `"real"` where its verdict is, else
+                `"generated"`. That costs a pass of the model more.
             method: one of `fakeface.explain.METHODS`, by default `"centred-cam"`.
             layer: one of `fakeface.feature_layers.layer_names(model)`, by default the trunk's last.
             face: place of the face in `Result.faces`, from 0; by default the one that decided.
@@ -219,10 +224,10 @@ class Detector:
         subjects = 1 if case.faces is None else len(case.faces)
         if face is not None and not 0 <= face < subjects:
             raise ValueError(f"face is {face}: the picture has {len(case.faces or ())}, counted from 0")
-        options: dict[str, Any] = {"label": label, "method": method, "layer": layer}
-        if subjects * case.views == 1:  # the one pass that is explained also gives the score
+        options: dict[str, Any] = {"method": method, "layer": layer}
+        if label and subjects * case.views == 1:  # the one pass that is explained also gives the score
             chosen, seen = 0, next(iter(inputs))
-            logits, found = weigh(self.model, self._pixel_values([seen]), **options)
+            logits, found = weigh(self.model, self._pixel_values([seen]), label=label, **options)
             self._give([case], logits)
             result = self._result(case)
         else:
@@ -230,7 +235,9 @@ class Detector:
             result = next(self.judge([(case, _keeping_every(case.views, inputs, crops))]))
             chosen = self._deciding(case, result.faces) if face is None and case.faces else face or 0
             seen = crops[chosen]
-            _, found = weigh(self.model, self._pixel_values([seen]), **options)
+            judged = result.faces[chosen] if case.faces else result
+            label = label or ("real" if judged.verdict == "real" else "generated")
+            _, found = weigh(self.model, self._pixel_values([seen]), label=label, **options)
         if case.faces is None:
             box, turns = self.processor.crop_box(*loaded.size), 0
         else:
@@ -246,6 +253,7 @@ class Detector:
             place(np.rot90(map, -turns), loaded.size, box),
             Image.fromarray(seen),
             map,
+            None if case.faces is None else chosen,
         )
 
     def judge(self, cases: Iterable[tuple[Case, Iterable[np.ndarray]]], batch_size: int = 16) -> Iterator[Result]:
@@ -314,11 +322,11 @@ class Detector:
         smallest, scores = self.config.smallest_face, self._scores(case)
         if case.faces is None:
             limit, (width, height) = round(smallest * self.config.face_margin), case.size
-            small = f"the picture is {width} x {height} pixels: under {limit} is too small to tell"
+            small = f"the picture is {width} x {height} pixels: under {limit} is {TOO_SMALL}"
             judged = self._judge(scores[0], small if min(case.size) < limit else None)
             result = Result(case.name, judged.score, judged.verdict, (self._centre_reason, *judged.reasons))
         else:
-            small = "the face is {:.0f} pixels long: under {} is too small to tell"
+            small = f"the face is {{:.0f}} pixels long: under {{}} is {TOO_SMALL}"
             faces = tuple(
                 replace(
                     self._judge(own, small.format(int(face.side), smallest) if face.side < smallest else None),
@@ -328,7 +336,9 @@ class Detector:
             )
             judged = faces[self._deciding(case, faces)]
             many = (f"{len(faces)} faces were judged, and the most generated one decides",) if len(faces) > 1 else ()
-            result = Result(case.name, judged.score, judged.verdict, (*many, *judged.reasons), faces=faces)
+            left = f"the picture has {case.found} faces: the {len(faces)} largest were judged"
+            cut = (left,) if case.found > len(faces) else ()
+            result = Result(case.name, judged.score, judged.verdict, (*cut, *many, *judged.reasons), faces=faces)
         uncalibrated = (NOT_CALIBRATED,) if self.config.target_fpr is None else ()
         return replace(result, reasons=(*result.reasons, *uncalibrated))
 

@@ -51,6 +51,7 @@ class Explanation:
         map: float32 array (height, width) of the whole picture, 0 to 1; zero outside the square that the model saw.
         crop: that square as the model saw it, upright, at the model's size.
         crop_map: float32 array (size, size), the map of the crop, 0 to 1.
+        face: place of the explained face in `result.faces`, from 0; `None` where the centre was judged.
     """
 
     result: Result
@@ -61,6 +62,7 @@ class Explanation:
     map: np.ndarray
     crop: Image.Image
     crop_map: np.ndarray
+    face: int | None = None
 
     def overlay(self, opacity: float = 0.5) -> Image.Image:
         """The map in colours over the whole picture; see `overlay`."""

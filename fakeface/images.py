@@ -22,7 +22,7 @@ from PIL import Image
 from fakeface import colour
 from fakeface.decoding import Limits, PictureError, check_size, decode
 
-__all__ = ["PICTURE_SUFFIXES", "Limits", "PictureError", "list_pictures", "load_picture"]
+__all__ = ["PICTURE_SUFFIXES", "Limits", "PictureError", "list_pictures", "load_picture", "picture_bytes"]
 
 # fmt: off
 PICTURE_SUFFIXES = frozenset({
@@ -91,7 +91,7 @@ def _opened(picture: Any, name: str, limits: Limits) -> Image.Image:
         return picture
     if _is_array(picture):
         return _from_array(picture, name, limits)
-    return decode(_file_bytes(picture, name, limits), name, limits)
+    return decode(picture_bytes(picture, name=name, limits=limits), name, limits)
 
 
 def _is_array(picture: Any) -> bool:
@@ -112,8 +112,18 @@ def _from_array(picture: Any, name: str, limits: Limits) -> Image.Image:
         raise PictureError(name, "unsupported-type", str(error)) from error
 
 
-def _file_bytes(picture: Any, name: str, limits: Limits) -> bytes:
-    """The bytes of a picture file, at most `limits.max_bytes` of them."""
+def picture_bytes(picture: Any, *, name: str | None = None, limits: Limits = _DEFAULT_LIMITS) -> bytes:
+    """The bytes of a picture's file as they stand there, undecoded.
+
+    Args:
+        picture: whatever `load_picture` takes, but for what has no file: PIL images, arrays and tensors.
+        name: what to call the picture in errors.
+        limits: at most `max_bytes` are read, within `download_seconds`.
+
+    Raises:
+        PictureError: it cannot be read, or is too large.
+    """
+    name = _name(picture) if name is None else name
     if isinstance(picture, dict):
         return _row_bytes(picture, name, limits)
     if isinstance(picture, (bytes, bytearray, memoryview)):
@@ -138,11 +148,11 @@ def _file_bytes(picture: Any, name: str, limits: Limits) -> bytes:
 def _row_bytes(row: dict[str, Any], name: str, limits: Limits) -> bytes:
     data, path = row.get("bytes"), row.get("path")
     if isinstance(data, (bytes, bytearray, memoryview)):
-        return _file_bytes(data, name, limits)
+        return picture_bytes(data, name=name, limits=limits)
     # A dataset is a stranger's: its paths do not make us fetch addresses or open archives ("zip://a.jpg::b.zip").
     if not isinstance(path, (str, os.PathLike)) or _ADDRESS.match(str(path)) or "::" in str(path):
         raise PictureError(name, "missing", "the row has neither bytes nor the path of a local file; embed the bytes")
-    return _file_bytes(Path(path), name, limits)
+    return picture_bytes(Path(path), name=name, limits=limits)
 
 
 def _path_bytes(path: str | bytes, name: str, limits: Limits) -> bytes:

@@ -31,6 +31,7 @@ class Case:
         name: what it is called in results.
         size: width and height in pixels.
         faces: those to judge; `None` to judge its centre.
+        found: how many faces the picture has, those beyond `Preparer.max_faces` included.
         error: why it was refused.
         views: how many inputs of the model there are for each face, or for the centre.
         logits: the model's (real, generated) for each input, as they come: all views of the first face, then the next.
@@ -39,6 +40,7 @@ class Case:
     name: str
     size: tuple[int, int] = (0, 0)
     faces: list[Face] | None = None
+    found: int = 0
     error: PictureError | None = None
     views: int = 1
     logits: list[list[float]] = field(default_factory=list)
@@ -60,6 +62,7 @@ class Preparer:
         finder: finds the faces to judge; without one the centre square of every picture is judged.
         crops: how many crops of each face are judged: the centre, its mirror image, then corners and theirs; 1 to 10.
         consistency: how many re-encodings of each face are judged as well, from 0.
+        max_faces: judge only so many faces of a picture, the largest; by default all.
     """
 
     size: int
@@ -68,12 +71,15 @@ class Preparer:
     finder: FaceFinder | None = None
     crops: int = 1
     consistency: int = 0
+    max_faces: int | None = None
 
     def __post_init__(self) -> None:
         if not 1 <= self.crops <= MOST_CROPS:
             raise ValueError(f"crops is {self.crops}: it takes a number from 1 to {MOST_CROPS}")
         if not 0 <= self.consistency <= 100:
             raise ValueError(f"consistency is {self.consistency}: it takes a number from 0 to 100")
+        if self.max_faces is not None and self.max_faces < 1:
+            raise ValueError(f"max_faces is {self.max_faces}: it takes a number from 1")
 
     def try_open(self, name: str, picture: Any) -> tuple[Case, Iterator[np.ndarray]]:
         """As `open`, of anything `load_picture` takes; a picture that is refused becomes a case with an error."""
@@ -95,9 +101,10 @@ class Preparer:
         views = self.crops * (1 + self.consistency)
         if self.finder is None:
             return Case(name, picture.size, views=views), self._inputs(picture)
-        faces = self.finder(picture)
+        found = self.finder(picture)
+        faces = found[: self.max_faces]
         inputs = (array for face in faces for array in self._inputs(self.crop(picture, face)))
-        return Case(name, picture.size, faces, views=views), inputs
+        return Case(name, picture.size, faces, len(found), views=views), inputs
 
     def crop(self, picture: Image.Image, face: Face) -> Image.Image:
         """The crop of one face, upright."""

@@ -357,6 +357,29 @@ def test_a_crowd_goes_through_in_batches_and_the_next_picture_shares_them(monkey
     assert sizes == [8, 8, 8, 8, 8, 8, 2]
 
 
+def test_of_a_crowd_only_so_many_faces_are_judged_and_the_result_says_so():
+    few = Detector(tiny_model(), FakeFaceImageProcessor(size=32), finder=Finder(*BOXES), max_faces=2)
+    result = few(picture(160, 128))
+    assert [face.box for face in result.faces] == list(BOXES[:2])
+    assert result.reasons[0] == "the picture has 3 faces: the 2 largest were judged"
+    assert result.faces == finding(*BOXES)(picture(160, 128)).faces[:2]
+    with pytest.raises(ValueError, match="max_faces is 0: it takes a number from 1"):
+        Detector(tiny_model(), FakeFaceImageProcessor(size=32), max_faces=0)
+
+
+@pytest.mark.parametrize(("threshold", "label"), [(0.0, "generated"), (1.0, "real")])
+def test_an_explanation_without_a_label_argues_for_the_verdict(threshold: float, label: str):
+    found = Detector(
+        tiny_model(threshold_real=threshold, threshold_generated=threshold),
+        FakeFaceImageProcessor(size=32),
+        finder=Finder(*BOXES),
+    ).explain(picture(160, 128), label=None)
+    assert (found.result.verdict, found.label) == (label, label)
+    assert found.face in (0, 1)
+    deciding = found.result.faces[found.face]
+    assert found.result.score == deciding.score
+
+
 def test_a_face_is_explained_at_its_own_place():
     explanation = finding(*BOXES).explain(picture(160, 128), face=1)
     assert explanation.map.shape == (128, 160)

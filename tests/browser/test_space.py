@@ -1,155 +1,33 @@
-"""The Space in a real headless Chromium: upload, verdict, scale, overlay, and what a broken file gets."""
+"""One picture in the Space's page: verdict, scale, faces, map, and what a broken file gets."""
 
+import base64
 import io
-import json
-import os
-import shutil
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-import torch
-from gradio_client import Client, handle_file
-from PIL import Image, ImageDraw
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from PIL import Image
+from playwright.sync_api import Locator, Page, expect
 
-from fakeface import Detector, FakeFaceConfig, FakeFaceForImageClassification, FakeFaceImageProcessor
+from fakeface import Detector
 
 pytestmark = pytest.mark.browser
 
-# Seconds, for a machine that does other work too; an idle one starts the Space in ten and answers in one.
-STARTING, ANSWERING = 600, 60
 WORDS = {"generated": "Looks generated", "real": "Looks like a photograph", "uncertain": "Cannot tell"}
-
-
-@pytest.fixture(scope="module")
-def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    torch.manual_seed(7)
-    config = FakeFaceConfig(
-        architecture="cnn",
-        image_size=32,
-        conv_widths=[8, 12],
-        fc_widths=[16],
-        threshold_real=0.32,
-        threshold_generated=0.914,
-        target_fpr=0.01,
-    )
-    model: Any = FakeFaceForImageClassification(config)
-    torch.nn.init.normal_(model.classifier.out.weight)  # the initial one is undecided about everything
-    folder = tmp_path_factory.mktemp("models") / "tiny-cnn"
-    model.save_pretrained(folder)
-    FakeFaceImageProcessor(size=32).save_pretrained(folder)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def detector(model_folder: Path) -> Detector:
-    return Detector.from_pretrained(model_folder, device="cpu")
-
-
-@pytest.fixture(scope="module")
-def picture(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A landscape of 320 x 240 as a phone stores it: a strongly compressed JPEG, sideways, turned upright by EXIF."""
-    noise = np.random.default_rng(3).integers(0, 256, (12, 16, 3), dtype=np.uint8)
-    upright = Image.fromarray(noise).resize((320, 240), Image.Resampling.BICUBIC)
-    ImageDraw.Draw(upright).ellipse((110, 40, 210, 200), fill=(214, 168, 140))
-    exif = Image.Exif()
-    exif[0x0112] = 6  # shown after a quarter turn clockwise
-    path = tmp_path_factory.mktemp("pictures") / "portrait.jpg"
-    upright.transpose(Image.Transpose.ROTATE_90).save(path, quality=60, exif=exif)
-    return path
-
-
-@pytest.fixture(scope="module")
-def space(repo: Path, model_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a running Space."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
-    address, scratch = f"http://127.0.0.1:{port}/", tmp_path_factory.mktemp("space")
-    log = scratch / "log.txt"
-    environment = {
-        **os.environ,
-        "FAKEFACE_MODEL": str(model_folder),
-        "PORT": str(port),
-        "CUDA_VISIBLE_DEVICES": "",
-        "GRADIO_TEMP_DIR": str(scratch / "uploads"),
-    }
-    command = [sys.executable, str(repo / "space" / "app.py")]
-    with log.open("w") as output, subprocess.Popen(command, env=environment, stdout=output, stderr=output) as server:
-        try:
-            wait_for(address, server, log)
-            yield address
-        finally:
-            server.terminate()
-    assert "Traceback" not in log.read_text()
-
-
-def wait_for(address: str, server: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + STARTING
-    while not answers(address):
-        assert server.poll() is None, f"the Space ended:\n{log.read_text()}"
-        assert time.monotonic() < deadline, f"the Space does not answer:\n{log.read_text()}"
-        time.sleep(0.2)
-
-
-def answers(address: str) -> bool:
-    try:
-        with urllib.request.urlopen(address, timeout=ANSWERING):
-            return True
-    except OSError:
-        return False
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-    program = next(filter(None, map(shutil.which, names)), None)
-    if program is None:
-        pytest.skip("needs Chromium or Chrome: apt-get install chromium")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
-        yield browser
-        browser.close()
-
-
-@pytest.fixture(params=[1280, 390], ids=["desktop", "phone"])
-def page(request: pytest.FixtureRequest, browser: Browser, space: str) -> Iterator[Page]:
-    """The page, open and ready, at two widths; fails if it wrote an error or asked another host for anything."""
-    context = browser.new_context(viewport={"width": request.param, "height": 844})
-    context.set_default_timeout(ANSWERING * 1000)
-    expect.set_options(timeout=ANSWERING * 1000)
-    page = context.new_page()
-    complaints: list[str] = []
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
-    page.on("request", lambda request: complaints.append(request.url) if is_outside(request.url, space) else None)
-    page.goto(space)
-    expect(page.get_by_text("The verdict will appear here.")).to_be_visible()
-    yield page
-    context.close()
-    assert complaints == []
-
-
-def is_outside(url: str, space: str) -> bool:
-    return not url.startswith((space, "data:", f"blob:{space}"))
 
 
 def upload(page: Page, file: Path) -> None:
     page.locator("#picture input[type=file]").set_input_files(file)
 
 
-def array(picture: Image.Image) -> np.ndarray:
-    return np.asarray(picture.convert("RGB"), dtype=np.int16)
+def pixels(image: Locator, mode: str = "RGB") -> np.ndarray:
+    """Of a picture that stands in the page itself."""
+    kind, content = (image.get_attribute("src") or "").split(",")
+    assert kind in ("data:image/jpeg;base64", "data:image/png;base64")
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(content))).convert(mode), dtype=np.float32)
 
 
-def test_a_picture_gets_verdict_scale_and_overlay(page: Page, picture: Path, detector: Detector):
+def test_a_picture_gets_verdict_scale_and_map(page: Page, picture: Path, detector: Detector):
     result = detector(picture)
     assert result.verdict is not None
     # When a picture is dropped
@@ -168,30 +46,52 @@ def test_a_picture_gets_verdict_scale_and_overlay(page: Page, picture: Path, det
         ["Looks like a photograph up to 0.32", "Cannot tell in between", "Looks generated from 0.914"]
     )
     # and lays colours over the square that the model saw, and only there
-    image = page.locator("#overlay img")
-    expect(image).to_be_visible()
-    address = image.get_attribute("src")
-    assert address is not None
-    overlay = array(Image.open(io.BytesIO(page.request.get(address).body())))
-    upright = array(Image.open(picture).transpose(Image.Transpose.ROTATE_270))
-    assert overlay.shape == upright.shape == (240, 320, 3)
-    difference = np.abs(overlay - upright).mean(2)
-    assert difference[:, 40:280].max() > 60
-    assert difference[:, :36].mean() < 6  # what the browser's picture format changes
-    assert difference[:, 284:].mean() < 6
+    boxed, layer = page.locator("#overlay img").all()
+    upright = np.asarray(Image.open(picture).transpose(Image.Transpose.ROTATE_270), dtype=np.float32)
+    assert np.abs(pixels(boxed) - upright).mean() < 6  # what saving it again changes
+    opacity = pixels(layer, "RGBA")[..., 3]
+    assert opacity.shape == (240, 320)
+    assert opacity[:, 40:280].max() > 240
+    assert opacity[:, :40].max() == opacity[:, 280:].max() == 0
+
+
+def test_the_slider_fades_the_map_in_the_browser_alone(page: Page, picture: Path):
+    upload(page, picture)
+    layer = page.locator("#overlay .layer")
+    expect(layer).to_have_css("opacity", "0.65")
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    slider = page.get_by_role("slider", name="Strength of the colours")
+    slider.focus()
+    slider.press("Home")
+    expect(layer).to_have_css("opacity", "0")
+    slider.press("End")
+    expect(layer).to_have_css("opacity", "1")
+    assert asked == []
+    # and what is saved is what is seen
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Save the picture with its map").click()
+    saved = np.asarray(Image.open(download.value.path()).convert("RGB"), dtype=np.float32)
+    boxed, shown = page.locator("#overlay img").all()
+    colours, opacity = np.split(pixels(shown, "RGBA"), [3], axis=2)
+    expected = (colours * opacity + pixels(boxed) * (255 - opacity)) / 255
+    assert np.abs(saved - expected).mean() < 2
 
 
 def test_the_page_fits_its_width(page: Page, picture: Path):
     upload(page, picture)
-    expect(page.locator("#overlay img")).to_be_visible()
+    expect(page.locator("#overlay .boxed")).to_be_visible()
     width = page.viewport_size["width"] if page.viewport_size else 0
     assert page.evaluate("document.documentElement.scrollWidth") <= width
-    boxes = {name: page.locator(f"#{name}").bounding_box() for name in ("picture", "verdict", "evidence")}
+    boxes = {name: page.locator(f"#{name}").bounding_box() for name in ("given", "verdict", "evidence")}
     tops = {name: box["y"] for name, box in boxes.items() if box}
     if width > 720:  # the two pictures side by side, the verdict below
-        assert tops["picture"] == tops["evidence"] < tops["verdict"]
+        assert tops["given"] == tops["evidence"] < tops["verdict"]
     else:  # one below the other, the verdict in the middle
-        assert tops["picture"] < tops["verdict"] < tops["evidence"]
+        assert tops["given"] < tops["verdict"] < tops["evidence"]
+    for tab in ("Many", "How good"):
+        page.get_by_role("tab", name=tab, exact=True).click()
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
 def test_a_broken_file_gets_a_message_and_the_next_picture_a_verdict(page: Page, picture: Path, tmp_path: Path):
@@ -200,7 +100,7 @@ def test_a_broken_file_gets_a_message_and_the_next_picture_a_verdict(page: Page,
     upload(page, broken)
     expect(page.get_by_role("alert")).to_contain_text("This picture could not be judged")
     expect(page.get_by_role("alert")).to_contain_text("holiday <b>.jpg: ")
-    expect(page.locator("#overlay")).to_have_count(0)
+    expect(page.locator("#overlay img")).to_have_count(0)
     # The panel is emptied with the picture
     page.locator("#picture").get_by_role("button", name="Remove Image").click()
     expect(page.get_by_text("The verdict will appear here.")).to_be_visible()
@@ -208,35 +108,49 @@ def test_a_broken_file_gets_a_message_and_the_next_picture_a_verdict(page: Page,
     expect(page.get_by_role("meter")).to_be_visible()
 
 
-def test_programs_get_the_same_verdict_on_the_same_bytes(space: str, picture: Path, detector: Detector):
-    # Saved again on the way, the score would differ; lost EXIF would turn the picture
-    client = Client(space, verbose=False)
-    answer = client.predict(handle_file(picture), api_name="/predict")
-    expected = detector(picture).to_dict()
-    assert answer.pop("score") == pytest.approx(expected.pop("score"), abs=1e-6)
-    assert answer == {**expected, "picture": "portrait.jpg"}
+def test_a_group_gets_a_numbered_box_and_a_verdict_for_each_face(face_page: Page, group: Path):
+    upload(face_page, group)
+    panel = face_page.locator("#verdict")
+    faces = panel.get_by_role("list", name="The faces, by the numbers on their boxes").get_by_role("listitem")
+    expect(faces).to_have_count(3)
+    expect(faces.nth(0)).to_contain_text("Face 1 looks ")
+    expect(faces.nth(2)).to_contain_text("Face 3 cannot tell")
+    expect(faces.nth(2)).to_contain_text("too small to tell")
+    expect(panel).to_contain_text("3 faces were judged")
+    expect(panel).to_contain_text("among 3 faces one wrong call is likelier")
+    figure = face_page.locator("#overlay")
+    expect(figure.locator("img").first).to_have_attribute("alt", "The picture with 3 numbered faces")
+    # and a map of whichever face is asked for
+    maps = []
+    for number in (1, 2):
+        face_page.get_by_role("radio", name=f"Face {number}").check()
+        expect(figure.locator("figcaption")).to_contain_text(f"face {number}")
+        maps.append(pixels(figure.locator(".layer"), "RGBA")[..., 3])
+    half = maps[0].shape[1] // 2
+    assert min(maps[0][:, :half].max(), maps[1][:, half:].max()) > 150
+    assert maps[0][:, half:].max() == maps[1][:, :half].max() == 0
 
 
-def test_programs_get_a_refusal_as_data(space: str, tmp_path: Path):
-    empty = tmp_path / "empty.png"
-    empty.touch()
-    answer = Client(space, verbose=False).predict(handle_file(empty), api_name="/predict")
-    assert (answer["score"], answer["verdict"]) == (None, None)
-    assert answer["error"].startswith("empty.png: ")
+def test_without_a_face_nothing_is_guessed_and_a_tiny_one_is_said_to_be_too_small(face_page: Page, repo: Path):
+    face_page.get_by_role("button", name="No face").click()
+    panel = face_page.locator("#verdict")
+    expect(panel.get_by_role("heading")).to_have_text("No face found")
+    expect(panel).to_contain_text("crop the picture to it and try again")
+    expect(panel.get_by_role("meter")).to_have_count(0)
+    face_page.get_by_role("button", name="Tiny copy").click()
+    expect(panel.get_by_role("heading")).to_have_text("Cannot tell")
+    expect(panel).to_contain_text("The face is too small to judge. Look for a larger copy of the picture.")
 
 
-@pytest.mark.parametrize("path", ["{picture}", "https://192.0.2.1/portrait.jpg", "portrait\0.jpg", ""])
-def test_a_request_cannot_name_a_file_or_an_address(space: str, picture: Path, path: str):
-    # Given a request written by hand, without the mark that makes Gradio check its path
-    body = json.dumps({"data": [{"path": path.format(picture=picture)}]}).encode()
-    request = urllib.request.Request(
-        f"{space}gradio_api/call/predict", body, headers={"Content-Type": "application/json"}
-    )
-    # When it names a picture that was not uploaded
-    with urllib.request.urlopen(request, timeout=ANSWERING) as answer:
-        event = json.load(answer)["event_id"]
-    with urllib.request.urlopen(f"{space}gradio_api/call/predict/{event}", timeout=ANSWERING) as answer:
-        (result,) = json.loads(answer.read().decode().split("data: ", 1)[1])
-    # Then there is no verdict, and nothing said about the file
-    assert result["verdict"] is None
-    assert result["error"] == "picture: no picture arrived; choose one and send it again"
+def test_the_curious_choose_label_and_method(face_page: Page):
+    face_page.get_by_role("button", name="Portrait").click()
+    caption = face_page.locator("#overlay figcaption")
+    expect(caption).to_contain_text("Where it looks")
+    face_page.get_by_text("For the curious").click()
+    for label, words in (("for “generated”", "generated"), ("for “photograph”", "like a photograph")):
+        face_page.get_by_role("radio", name=label).check()
+        expect(caption).to_have_text(f"Where it looks {words} to the model")
+    before = face_page.locator("#overlay .layer").get_attribute("src")
+    assert before is not None
+    face_page.get_by_role("radio", name="LayerCAM").check()
+    expect(face_page.locator("#overlay .layer")).not_to_have_attribute("src", before)
