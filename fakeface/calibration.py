@@ -14,6 +14,7 @@ from scipy.special import expit
 from torch.utils.data import DataLoader
 from tqdm.auto import tqdm
 
+from .checksums import renew_sums
 from .configuration_fakeface import FakeFaceConfig
 from .data.augment import Augmentation
 from .data.pictures import Pictures
@@ -51,6 +52,7 @@ def store_in_config(folder: Path, numbers: dict[str, float]) -> None:
     fresh.write_text(json.dumps({**content, **numbers}, indent=2, sort_keys=True) + "\n", encoding="utf-8")
     fresh.chmod(file.stat().st_mode)
     os.replace(fresh, file)
+    renew_sums(folder)
 
 
 def fit(

@@ -7,12 +7,32 @@ from typing import Any
 
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
+from .checksums import renew_sums
 from .evaluation import REPORT, figure, overall_cells, percent, table, weights_sha256
 from .model_folder import CONFIG, read_json
 from .recipe import recipe_of
 
 # The template stands at the top of the repository, and inside the package once it is installed.
 TEMPLATES = (Path(__file__).parent / "model_card.md", Path(__file__).parents[1] / "model_card.md")
+CARD = "README.md"
+PLACE = "path/or/hub-id"
+UNMEASURED = """---
+{card_data}
+---
+
+# {name}
+
+Tells whether a picture of a face is a photograph or was made by a generative model. **Nobody has measured how
+well**, so its scores say little. `fakeface evaluate` measures it.
+
+```python
+from transformers import pipeline
+
+classify = pipeline("image-classification", model="{where}", trust_remote_code=True)
+```
+
+Labels: `real` = 0, `generated` = 1. Code and weights are under the Apache License 2.0.
+"""
 SPLIT_NAMES = {"validation": "validation", "test": "test", "unseen": "unseen sources"}
 
 
@@ -55,24 +75,27 @@ def fresh_report(folder: str | Path) -> dict[str, Any]:
     return report
 
 
-def write_card(folder: str | Path) -> Path:
+def write_card(folder: str | Path, *, name: str | None = None, where: str = PLACE) -> Path:
     """Write a model folder's card, `README.md`, from its `evaluation.json` and the template.
 
     Args:
         folder: a model folder with an `evaluation.json` in it.
+        name: of the model; by default the folder's.
+        where: what its readers shall open: a Hub id, or a path.
 
     Raises:
         CardError: no template, or as of `fresh_report`.
     """
     folder = Path(folder)
-    report = fresh_report(folder)
+    report, name = fresh_report(folder), name or folder.name
     point = report["operating_point"]
     seen = [row for row in report["generators"] if row["split"] == "validation" and row["view"] == "clean"]
     real_sources = {row["source"] for row in report["kept_out"]}
     card = ModelCard.from_template(
-        card_data(report, folder.name),
+        card_data(report, name),
         template_path=str(_template()),
-        model_name=folder.name,
+        model_name=name,
+        where=where,
         n_generators=len(seen),
         n_real_sources=len(real_sources),
         generator_names=", ".join(row["generator"] for row in seen),
@@ -90,12 +113,23 @@ def write_card(folder: str | Path) -> Path:
         command=report["command"],
         weights=report["weights_sha256"][:16],
     )
-    card.save(folder / "README.md")
-    return folder / "README.md"
+    card.save(folder / CARD)
+    renew_sums(folder)
+    return folder / CARD
 
 
-def card_data(report: dict[str, Any], name: str) -> ModelCardData:
+def write_unmeasured_card(folder: str | Path, *, name: str | None = None, where: str = PLACE) -> Path:
+    """Write the card of a model folder that has no `evaluation.json`; arguments as for `write_card`."""
+    folder = Path(folder)
+    content = UNMEASURED.format(card_data=card_data(None, name or folder.name), name=name or folder.name, where=where)
+    ModelCard(content).save(folder / CARD)
+    renew_sums(folder)
+    return folder / CARD
+
+
+def card_data(report: dict[str, Any] | None, name: str) -> ModelCardData:
     """Metadata the Hub understands: licence, task, and AUC on the test and unseen pictures as `EvalResult`s."""
+    overall, data = (report["overall"], report["data"]) if report else ([], {})
     results = [
         EvalResult(
             task_type="image-classification",
@@ -104,12 +138,12 @@ def card_data(report: dict[str, Any], name: str) -> ModelCardData:
             # The Hub merges results that agree in these two and the type.
             dataset_config=row["view"],
             dataset_split=row["split"],
-            dataset_args={"fingerprint": report["data"][row["split"]]["fingerprint"]},
+            dataset_args={"fingerprint": data[row["split"]]["fingerprint"]},
             metric_type="roc_auc",
             metric_name="ROC AUC",
             metric_value=round(row["auc"], 4),
         )
-        for row in report["overall"]
+        for row in overall
         if row["split"] != "validation" and row["auc"] is not None
     ]
     return ModelCardData(
@@ -117,7 +151,7 @@ def card_data(report: dict[str, Any], name: str) -> ModelCardData:
         library_name="transformers",
         pipeline_tag="image-classification",
         tags=["fakeface", "image-forensics", "generated-image-detection", "faces"],
-        metrics=["roc_auc"],
+        metrics=["roc_auc"] if report else None,
         model_name=name,
         eval_results=results or None,
     )

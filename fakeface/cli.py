@@ -5,7 +5,6 @@ import json
 import os
 import subprocess
 import sys
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,7 +14,8 @@ import typer
 from .data.cli import app as data_app
 from .evaluate_cli import calibrate, evaluate
 from .export_cli import app as export_app
-from .terminal import clear_refusals, complain, printable
+from .push_cli import app as push_app
+from .terminal import clear_refusals, complain, printable, quiet_libraries
 
 if TYPE_CHECKING:
     from .detector import Detector
@@ -30,6 +30,7 @@ app = typer.Typer(
 
 app.add_typer(data_app, name="data")
 app.add_typer(export_app, name="export")
+app.add_typer(push_app, name="push")
 
 Model = Annotated[
     str | None, typer.Option("--model", "-m", help="Model folder or Hub id; by default the shipped model.")
@@ -147,9 +148,13 @@ def score(
 
 @app.command()
 def explain(
-    picture: Annotated[str, typer.Argument(help="A picture.")],
-    out: Annotated[Path, typer.Option(help="Where to save the picture with the map over it, such as why.png.")],
-    label: Annotated[str, typer.Option(help="Show what spoke for this label: generated or real.")] = "generated",
+    out: Annotated[Path, typer.Option(help="Where to save the picture with the map, such as why.png; or a folder.")],
+    inputs: Annotated[
+        list[str] | None, typer.Argument(help="A picture; for --figure seed, cams and means a dataset.")
+    ] = None,
+    label: Annotated[
+        str | None, typer.Option(help="Show what spoke for this label: generated, the default, or real.")
+    ] = None,
     method: Annotated[
         str | None,
         typer.Option(help="grad-cam, hires-cam, centred-cam, layer-cam or ablation-cam; by default centred-cam."),
@@ -158,19 +163,45 @@ def explain(
         str | None, typer.Option(help="stage1, stage2, trunk, block1, …: what is explained; by default trunk.")
     ] = None,
     crop: Annotated[bool, typer.Option("--crop", help="Save the square that the model saw, not the picture.")] = False,
+    figure: Annotated[
+        str | None,
+        typer.Option(help="Make a figure: seed, classes, cams, means, filters, features, channels or layer."),
+    ] = None,
+    channel: Annotated[int | None, typer.Option(help="Of the layer, for --figure channels.")] = None,
     model: Model = None,
     device: Device = None,
     faces: Faces = None,
 ) -> None:
-    """Save a picture with a map over it of what spoke for a label, and print score and verdict."""
+    """Save a picture with a map over it of what spoke for a label, and print score and verdict.
+
+    With --figure, write figures of what the model responds to as PNG and one HTML page into the folder --out: seed is
+    a picture that maximises each label, and maps of a dataset's pictures, generated above, real below; channels and
+    layer maximise those; features shows the feature maps of one picture, means the mean map of each generator.
+    """
     from .images import PictureError
 
-    if out.exists() and os.path.exists(picture) and out.samefile(picture):
-        complain(f"{out}: is the picture itself; name another file to write")
-        raise typer.Exit(2)
     with clear_refusals():
+        if figure:
+            from .visualise_figures import Choices, draw, write
+
+            detector = _detector(model, device, faces)
+            choices = Choices(inputs or (), label, method, layer, channel)
+            try:
+                paths = write(draw(figure, detector, choices), out, detector.name)
+            except PictureError as error:
+                complain(str(error))
+                raise typer.Exit(1) from None
+            print(*paths, sep="\n")
+            return
+        if not inputs or len(inputs) != 1:
+            raise ValueError(f"explain takes one picture, not {len(inputs or ())}")
+        (picture,) = inputs
+        if out.exists() and os.path.exists(picture) and out.samefile(picture):
+            raise ValueError(f"{out}: is the picture itself; name another file to write")
         try:
-            explanation = _detector(model, device, faces).explain(picture, label=label, method=method, layer=layer)
+            explanation = _detector(model, device, faces).explain(
+                picture, label=label or "generated", method=method, layer=layer
+            )
         except PictureError as error:
             complain(str(error))
             raise typer.Exit(1) from None
@@ -212,14 +243,9 @@ def demo() -> None:
 
 
 def _detector(model: str | None, device: str | None, faces: bool | None, **options: Any) -> "Detector":
-    if not sys.warnoptions:  # the user has not asked for warnings
-        warnings.simplefilter("ignore")
-    from transformers.utils import logging
-
+    quiet_libraries()
     from .detector import Detector
 
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
     return Detector.from_pretrained(model, device=device, faces="auto" if faces is None else faces, **options)
 
 

@@ -18,6 +18,7 @@ from typing import Any
 import pandas as pd
 from datasets import DatasetDict
 
+from .checksums import renew_sums
 from .data.loading import fingerprint
 from .evaluation_tables import tabulate
 from .evaluation_text import FIGURE_NAMES, SHARES, figure, markdown, overall_cells, percent, table
@@ -116,6 +117,7 @@ def write_report(folder: str | Path, scores: pd.DataFrame, report: dict[str, Any
         (folder / REPORT).write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
         (folder / "evaluation.csv").write_text(as_csv(report), encoding="utf-8")
         (folder / "evaluation.md").write_text(markdown(report), encoding="utf-8")
+        renew_sums(folder)
     except OSError as error:
         raise ValueError(f"{error.filename or folder}: cannot be written ({error.strerror})") from None
 

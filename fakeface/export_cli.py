@@ -7,16 +7,36 @@ from typing import Annotated
 
 import typer
 
-from .terminal import clear_refusals
+from .push_cli import print_files
+from .terminal import DefaultGroup, clear_refusals, quiet_libraries
 
-app = typer.Typer(no_args_is_help=True, help="Write a model in the form that others take.")
+app = typer.Typer(
+    cls=DefaultGroup.of("folder"), no_args_is_help=True, help="Write a model in the form that others take."
+)
 
 PICTURES = 200  # to compare scores on, and as many others to set 8-bit ranges by
 
 
-@app.callback()
-def export() -> None:
-    """Keeps `onnx` a command of its own, also while it is the only one."""
+@app.command()
+def folder(
+    model: Annotated[str, typer.Argument(help="Model folder or Hub id.")],
+    out: Annotated[Path, typer.Argument(help="Folder to write.")],
+    revision: Annotated[str | None, typer.Option(help="Branch, tag or commit of a Hub id.")] = None,
+    onnx: Annotated[Path | None, typer.Option(help="Take along what `fakeface export onnx` wrote there.")] = None,
+) -> None:
+    """Write a complete model folder, as `push` sends it, and open it as a stranger would; `folder` may be left out.
+
+    In it are weights, config with calibration and thresholds, image processor, code files, card, evaluation, licence
+    and SHA256SUMS of them all. The Detector compares with that list before it reads anything.
+    """
+    with clear_refusals():
+        quiet_libraries()
+        from .folder_check import check_folder
+        from .model_export import export_folder
+
+        files = export_folder(model, out, revision=revision, onnx=onnx)
+        check_folder(out)
+    print_files(files)
 
 
 @app.command()

@@ -3,6 +3,8 @@
 import json
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -31,14 +33,22 @@ def save_model_folder(
     Returns:
         The folder.
     """
-    folder = Path(folder)
-    fresh = folder.with_name(f".{folder.name}.writing")
-    shutil.rmtree(fresh, ignore_errors=True)
-    try:
+    with replacing(folder) as fresh:
         model.save_pretrained(fresh)
         processor.save_pretrained(fresh)
         if half:
             _store_half(fresh, model)
+    return Path(folder)
+
+
+@contextmanager
+def replacing(folder: str | Path) -> Iterator[Path]:
+    """A folder to fill in the block, which takes the place of `folder` at its end, or is gone if the block raises."""
+    folder = Path(folder)
+    fresh = folder.with_name(f".{folder.name}.writing")
+    shutil.rmtree(fresh, ignore_errors=True)
+    try:
+        yield fresh
     except BaseException:  # a full disk above all: give back what was taken
         shutil.rmtree(fresh, ignore_errors=True)
         raise
@@ -48,7 +58,6 @@ def save_model_folder(
         os.replace(folder, retired)
     os.replace(fresh, folder)
     shutil.rmtree(retired, ignore_errors=True)
-    return folder
 
 
 def _store_half(folder: Path, model: FakeFaceForImageClassification) -> None:

@@ -5,6 +5,7 @@ never run.
 """
 
 import json
+import logging
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,13 +14,22 @@ from typing import Any
 import numpy as np
 import torch
 from huggingface_hub import snapshot_download
-from huggingface_hub.errors import GatedRepoError, HFValidationError, RepositoryNotFoundError, RevisionNotFoundError
+from huggingface_hub.constants import HF_HUB_OFFLINE
+from huggingface_hub.errors import (
+    GatedRepoError,
+    HfHubHTTPError,
+    HFValidationError,
+    LocalEntryNotFoundError,
+    RepositoryNotFoundError,
+    RevisionNotFoundError,
+)
 from huggingface_hub.utils import validate_repo_id
 from PIL import Image
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
-from .configuration_fakeface import LABELS, FakeFaceConfig
+from .checksums import SUMS, changed_files
+from .configuration_fakeface import CODE_VERSION, LABELS, FakeFaceConfig
 from .image_processing_fakeface import FakeFaceImageProcessor
 from .modeling_fakeface import FakeFaceForImageClassification
 
@@ -27,6 +37,8 @@ CONFIG, PROCESSOR, WEIGHTS = "config.json", "preprocessor_config.json", "model.s
 PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 MOST_JSON = 2**20  # bytes; ours have about a thousand
 SHIPPED = Path("checkpoints", "fakeface-resnet50-cnn")
+
+logger = logging.getLogger(__name__)
 
 
 class ModelFolderError(ValueError):
@@ -52,6 +64,9 @@ def load_model_folder(
 ) -> tuple[FakeFaceForImageClassification, FakeFaceImageProcessor]:
     """Load the model and the image processor of a folder or a Hub repository.
 
+    What `SHA256SUMS` lists is compared with it first, where there is such a list. The classes are the installed
+    package's; where another version of it wrote the folder, that is logged.
+
     Args:
         name: path of a folder, or a Hub id such as `"someone/fakeface-resnet50-cnn"`; a folder goes first.
         revision: branch, tag or commit of a Hub repository.
@@ -61,6 +76,7 @@ def load_model_folder(
         ModelFolderError: it cannot be used.
     """
     folder = find_folder(name, revision)
+    _check_sums(folder, name)
     config = _load_config(folder, name)
     processor = _load_processor(folder, name, config)
     state = _load_weights(folder, name, config)
@@ -69,7 +85,9 @@ def load_model_folder(
     return model, processor
 
 
-def find_folder(name: str, revision: str | None = None, files: Sequence[str] = (CONFIG, PROCESSOR, WEIGHTS)) -> Path:
+def find_folder(
+    name: str, revision: str | None = None, files: Sequence[str] = (CONFIG, PROCESSOR, WEIGHTS, SUMS)
+) -> Path:
     """The folder on disk; of a Hub repository a snapshot in the cache that has no code files.
 
     Args:
@@ -80,6 +98,8 @@ def find_folder(name: str, revision: str | None = None, files: Sequence[str] = (
         ModelFolderError: there is no such folder or repository; the message has the cure.
     """
     if os.path.isdir(name):
+        if revision is not None:
+            raise ModelFolderError(f"{name}: a folder, which has no revision {revision!r}; leave the revision out")
         return Path(name)
     if os.path.exists(name):
         raise ModelFolderError(f"{name}: a file, not a model folder; pass the folder that holds {CONFIG}")
@@ -92,13 +112,38 @@ def find_folder(name: str, revision: str | None = None, files: Sequence[str] = (
         cure = f"accept its terms at huggingface.co/{name}, then log in with `hf auth login`"
         raise ModelFolderError(f"{name}: this Hub repository is gated; {cure}") from None
     except RepositoryNotFoundError:
-        cure = "check the spelling; if it is private, log in with `hf auth login`"
-        raise ModelFolderError(f"{name}: no such folder, and no such Hub repository; {cure}") from None
+        cure = "check the spelling; if it is private, log in with `hf auth login` as somebody who may see it"
+        raise ModelFolderError(f"{name}: no such folder, and no such Hub repository for you; {cure}") from None
     except RevisionNotFoundError:
         raise ModelFolderError(f"{name}: the Hub repository has no revision {revision!r}; check its tags") from None
+    except LocalEntryNotFoundError as error:
+        if not HF_HUB_OFFLINE:
+            raise _not_given(name) from error
+        cure = "unset HF_HUB_OFFLINE to fetch it, or check the path"
+        what = name if revision is None else f"{name} at {revision}"
+        raise ModelFolderError(f"{what}: no such folder, and not in the Hub's cache, offline; {cure}") from None
+    except HfHubHTTPError as error:
+        if error.response.status_code != 401:
+            raise _not_given(name) from error
+        raise ModelFolderError(f"{name}: the Hub does not know your token; log in with `hf auth login`") from None
     except Exception as error:  # every other failure of the network, of several libraries
-        cure = "check the path, or the connection if this is a Hub id"
-        raise ModelFolderError(f"{name}: no such folder, and the Hub did not give it; {cure}") from error
+        raise _not_given(name) from error
+
+
+def _not_given(name: str) -> ModelFolderError:
+    cure = "check the path, or the connection if this is a Hub id"
+    return ModelFolderError(f"{name}: no such folder, and the Hub did not give it; {cure}")
+
+
+def _check_sums(folder: Path, name: str) -> None:
+    """Raises ModelFolderError where a file that is about to be read is not the one that `SHA256SUMS` lists."""
+    try:
+        changed = changed_files(folder, (WEIGHTS, CONFIG, PROCESSOR))
+    except (OSError, ValueError) as error:
+        raise ModelFolderError(f"{name}/{SUMS}: cannot be read ({error}); fetch the folder again") from None
+    if changed:
+        cure = f"fetch the folder again; or, if you changed it yourself, remove {SUMS}"
+        raise ModelFolderError(f"{name}/{changed[0]}: its sha256 is not the one in {SUMS}; {cure}")
 
 
 def read_json(folder: Path, name: str, file: str) -> dict[str, Any]:
@@ -118,7 +163,12 @@ def read_json(folder: Path, name: str, file: str) -> dict[str, Any]:
 
 
 def _load_config(folder: Path, name: str) -> FakeFaceConfig:
-    return build_config(read_json(folder, name, CONFIG), f"{name}/{CONFIG}")
+    content = read_json(folder, name, CONFIG)
+    config = build_config(content, f"{name}/{CONFIG}")
+    if (wrote := content.get("fakeface_version", CODE_VERSION)) != CODE_VERSION:
+        used = f"this is fakeface {CODE_VERSION}, and its own code is what is used"
+        logger.warning("%s: written by fakeface %s; %s", name, json.dumps(wrote)[:40], used)
+    return config
 
 
 def build_config(content: dict[str, Any], where: str) -> FakeFaceConfig:
@@ -127,7 +177,7 @@ def build_config(content: dict[str, Any], where: str) -> FakeFaceConfig:
         kind = f'"model_type" is {json.dumps(content.get("model_type"))}, not "{FakeFaceConfig.model_type}"'
         raise ModelFolderError(f"{where}: {kind}; pass the folder of a fakeface model")
     # Of transformers' own fields only the labels: others can name quantisers, or kernels on the Hub, which are code.
-    fields = (FakeFaceConfig.__annotations__.keys() | {"id2label", "label2id"}) - {"auto_map"}
+    fields = (FakeFaceConfig.__annotations__.keys() | {"id2label", "label2id", "format_version"}) - {"auto_map"}
     try:
         config = FakeFaceConfig(**{key: content[key] for key in fields & content.keys()})
     except Exception as error:  # a stranger's values fail in many places of transformers, each with its own type

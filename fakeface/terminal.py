@@ -1,10 +1,38 @@
 """What the commands print: one line each, whatever is in a stranger's file name."""
 
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import typer
+from typer.core import TyperGroup
+
+
+class DefaultGroup(TyperGroup):
+    """Commands one of which may be left out, so that `push MODEL …` is `push model MODEL …`."""
+
+    default = ""
+
+    @classmethod
+    def of(cls, default: str) -> "type[DefaultGroup]":
+        return type(cls.__name__, (cls,), {"default": default})
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if args and args[0] not in {*self.commands, "--help"}:
+            args = [self.default, *args]
+        return super().parse_args(ctx, args)
+
+
+def quiet_libraries() -> None:
+    """Keep transformers' bars and warnings out of what a command prints."""
+    if not sys.warnoptions:  # the user has not asked for warnings
+        warnings.simplefilter("ignore")
+    from transformers.utils import logging
+
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
 
 
 def printable(text: str) -> str:

@@ -15,6 +15,9 @@ from safetensors.torch import load_file, save_file
 from tiny import SIZE, WIDTHS, picture, tiny_folder, tiny_model
 
 from fakeface import Detector
+from fakeface.calibration import store_in_config
+from fakeface.checksums import SUMS, write_sums
+from fakeface.configuration_fakeface import CODE_VERSION
 from fakeface.model_folder import ModelFolderError, default_model, load_model_folder
 from fakeface.modeling_fakeface import FakeFaceForImageClassification
 
@@ -225,6 +228,10 @@ REFUSED: dict[str, tuple[Callable[[Path], object], str]] = {
     "another kind of model": (
         lambda f: edit(f / "config.json", model_type="vit"), '"model_type" is "vit", not "fakeface"'
     ),
+    "a later format": (
+        lambda f: edit(f / "config.json", format_version=3),
+        "tiny/config.json: format_version is 3: this fakeface reads 1 to 2; a newer fakeface wrote it, so upgrade",
+    ),
     "unknown architecture": (
         lambda f: edit(f / "config.json", architecture="vgg"),
         "tiny/config.json: unknown architecture 'vgg': choose one of logistic, cnn, resnet50-cnn",
@@ -294,6 +301,51 @@ def test_a_broken_folder_is_refused_with_what_is_wrong(case: str, tmp_path: Path
     assert words in str(refusal.value)
 
 
+def test_files_that_are_not_the_listed_ones_are_refused(tmp_path: Path):
+    folder = tiny_folder(tmp_path / "tiny")
+    write_sums(folder)
+    load_model_folder(str(folder))
+    retensor(folder, lambda state: state["classifier.out.bias"].add_(1))
+    with pytest.raises(ModelFolderError, match=r"tiny/model\.safetensors: its sha256 is not the one in SHA256SUMS"):
+        load_model_folder(str(folder))
+    write_sums(folder)
+    (folder / SUMS).write_text((folder / SUMS).read_text().replace("config.json", "another.json"))
+    with pytest.raises(ModelFolderError, match=r"tiny/config\.json: its sha256 is not the one in SHA256SUMS"):
+        load_model_folder(str(folder))
+    (folder / SUMS).write_text("no list\n")
+    with pytest.raises(ModelFolderError, match=r"tiny/SHA256SUMS: cannot be read \(a line is no sha256 and name\)"):
+        load_model_folder(str(folder))
+
+
+def test_a_calibration_renews_the_list(tmp_path: Path):
+    folder = tiny_folder(tmp_path / "tiny")
+    write_sums(folder)
+    store_in_config(folder, {"bias": 0.25})
+    model, _ = load_model_folder(str(folder))
+    assert model.config.bias == 0.25
+
+
+def test_a_folder_of_another_version_is_opened_with_the_installed_code_and_says_so(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
+    tiny_folder(tmp_path / "tiny")
+    load_model_folder(str(tmp_path / "tiny"))
+    assert not caplog.messages
+    edit(tmp_path / "tiny" / "config.json", fakeface_version="9.9.1")
+    load_model_folder(str(tmp_path / "tiny"))
+    used = f"this is fakeface {CODE_VERSION}, and its own code is what is used"
+    assert caplog.messages == [f'{tmp_path}/tiny: written by fakeface "9.9.1"; {used}']
+
+
+def test_the_code_states_the_version_of_the_package(repo: Path):
+    assert f'version = "{CODE_VERSION}"\n' in (repo / "pyproject.toml").read_text()
+
+
+def test_a_revision_of_a_folder_is_refused(tmp_path: Path):
+    with pytest.raises(ModelFolderError, match="a folder, which has no revision 'v1'; leave the revision out"):
+        load_model_folder(str(tiny_folder(tmp_path)), revision="v1")
+
+
 def test_many_wrong_tensors_are_counted_not_listed(tmp_path: Path):
     tiny_folder(tmp_path, "logistic")
     edit(tmp_path / "config.json", architecture="cnn", conv_widths=[4, 4], fc_widths=[8])
@@ -308,7 +360,7 @@ def test_many_wrong_tensors_are_counted_not_listed(tmp_path: Path):
         ("/no such", "/no such: no such folder; check the path"),
         (
             "someone/nothing",
-            "someone/nothing: no such folder, and the Hub did not give it; check the path, or the connect",
+            "someone/nothing: no such folder, and not in the Hub's cache, offline; unset HF_HUB_OFFLINE to fetch it",
         ),
         (__file__, "a file, not a model folder; pass the folder that holds config.json"),
     ],

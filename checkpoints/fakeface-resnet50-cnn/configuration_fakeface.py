@@ -5,6 +5,9 @@ from transformers import PreTrainedConfig
 
 ARCHITECTURES = ("logistic", "cnn", "resnet50-cnn")
 LABELS = ("real", "generated")
+CODE_VERSION = "0.1.0"  # of the package that these files are of; `config.json` has it as `fakeface_version`
+# Of model folders. 1, the first, does not say so; 2 states format and code version.
+FORMAT_VERSION = 2
 
 DEFAULT_CONV_WIDTHS = {"logistic": [], "cnn": [32, 64], "resnet50-cnn": [256, 256, 256, 256]}
 DEFAULT_FC_WIDTHS = {"logistic": [], "cnn": [128], "resnet50-cnn": [512, 256, 64]}
@@ -66,6 +69,11 @@ class FakeFaceConfig(PreTrainedConfig):
     auto_map: dict[str, str] | None = None
 
     def __post_init__(self, **kwargs):
+        found = kwargs.pop("format_version", 1)
+        if not isinstance(found, int) or not 1 <= found <= FORMAT_VERSION:
+            cure = "a newer fakeface wrote it, so upgrade: pip install --upgrade fakeface"
+            raise ValueError(f"format_version is {found!r}: this fakeface reads 1 to {FORMAT_VERSION}; {cure}")
+        kwargs.pop("fakeface_version", None)  # of who wrote the file; who writes it next states his own
         if self.conv_widths is None:
             self.conv_widths = list(DEFAULT_CONV_WIDTHS.get(self.architecture, []))
         if self.fc_widths is None:
@@ -74,6 +82,10 @@ class FakeFaceConfig(PreTrainedConfig):
         self.id2label = dict(enumerate(LABELS)) if self.id2label is None else self.id2label
         self.label2id = {label: i for i, label in enumerate(LABELS)} if self.label2id is None else self.label2id
         super().__post_init__(**kwargs)
+
+    def to_dict(self):
+        """As transformers', with the format of the folder and the version of the code that writes it."""
+        return {**super().to_dict(), "format_version": FORMAT_VERSION, "fakeface_version": CODE_VERSION}
 
     @property
     def downsampling(self) -> int:
@@ -125,4 +137,4 @@ class FakeFaceConfig(PreTrainedConfig):
 
 FakeFaceConfig.register_for_auto_class()
 
-__all__ = ["ARCHITECTURES", "LABELS", "FakeFaceConfig"]
+__all__ = ["ARCHITECTURES", "CODE_VERSION", "FORMAT_VERSION", "LABELS", "FakeFaceConfig"]

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
+
+from ..hub_errors import HubError, clear_hub_errors
 
 # Code; what a build of ours left out; and names that would lead out of the folder, which no honest Hub has.
 _NOT_FETCHED = ["*.py", "rejects.parquet", "/*", "../*", "*/../*"]
-
-
-class HubError(ValueError):
-    """The Hub did not do what was asked; the message names the repository and the cure."""
 
 
 def push_dataset(folder: Path, repo: str, *, private: bool = True) -> str:
@@ -33,7 +29,7 @@ def push_dataset(folder: Path, repo: str, *, private: bool = True) -> str:
         raise HubError(f"{folder}: no finished dataset; build it first")
     from huggingface_hub import HfApi
 
-    with _clear_hub_errors(repo):
+    with clear_hub_errors(repo):
         api = HfApi()
         api.create_repo(repo, repo_type="dataset", private=private, exist_ok=True)
         api.upload_folder(
@@ -59,7 +55,7 @@ def fetch_dataset(repo: str, revision: str, folder: Path) -> None:
         return  # what is there is taken as it is
     from huggingface_hub import HfApi
 
-    with _clear_hub_errors(repo):
+    with clear_hub_errors(repo):
         api = HfApi()
         # Asked first: where the Hub does not answer, `snapshot_download` of a branch takes what is there, whole or not.
         told = api.dataset_info(repo, revision=revision)
@@ -88,34 +84,5 @@ def fetch_snapshot(repo: str, revision: str | None = None) -> Path:
     """The files of a dataset of the Hub in the Hub's own cache, whole; nothing of it is run. Raises HubError."""
     from huggingface_hub import snapshot_download
 
-    with _clear_hub_errors(repo):
+    with clear_hub_errors(repo):
         return Path(snapshot_download(repo, repo_type="dataset", revision=revision, ignore_patterns=["*.py"]))
-
-
-@contextmanager
-def _clear_hub_errors(repo: str) -> Iterator[None]:
-    from huggingface_hub import errors
-
-    log_in = "needs a token: run `hf auth login` first"
-    cures = (
-        (errors.HFValidationError, "is no name of a repository; it takes the form OWNER/NAME"),
-        (errors.LocalTokenNotFoundError, log_in),
-        (errors.OfflineModeIsEnabled, "cannot be reached: HF_HUB_OFFLINE is set; unset it"),
-        (errors.GatedRepoError, "asks you to accept its terms: do that on its page, then run `hf auth login`"),
-        (errors.RepositoryNotFoundError, "is not there, or not for you: check the name, or run `hf auth login`"),
-        (errors.RevisionNotFoundError, "has no such branch, tag or commit; check the `revision`"),
-        (errors.HfHubHTTPError, "was refused by the Hub"),
-    )
-    try:
-        yield
-    except Exception as error:
-        if type(error) is errors.HfHubHTTPError and error.response.status_code == 401:
-            raise HubError(f"{repo}: {log_in}") from None
-        for kind, cure in cures:
-            if isinstance(error, kind):
-                detail = f" ({str(error).splitlines()[0]})" if kind is errors.HfHubHTTPError else ""
-                raise HubError(f"{repo}: {cure}{detail}") from None
-        if isinstance(error, (OSError, errors.HfHubHTTPError.__bases__[0])):  # the latter of httpx or httpx2
-            why = str(error).splitlines()[0] if str(error) else type(error).__name__
-            raise HubError(f"{repo}: the Hub cannot be reached ({why}); check the network, and try again") from None
-        raise

@@ -44,7 +44,7 @@ class Faults:
         cut_uploads: cut the connection when a random number of bytes of the request's body have come.
         cut_downloads: cut it when a random number of bytes of the answer's body have gone.
         lose_answers: do what a writing request asks, then cut the connection in place of the answer.
-        pause: seconds before each piece of an answer's body.
+        pause: seconds before an answer, and before each further piece of its body.
         only: a part of the address; requests to others meet no fault.
         chance: where the cuts fall.
     """
@@ -131,6 +131,8 @@ def with_faults(app: ASGIApp, faults: Callable[[], Faults], seen: list[Seen], pi
         await app(scope, replay, keep)
         if lost:
             return await hang_up()
+        if meets and settings.pause:
+            await asyncio.sleep(settings.pause)
         status = answer[0]["status"]
         await send(answer[0])
         content = b"".join(message.get("body", b"") for message in answer[1:])
@@ -138,7 +140,7 @@ def with_faults(app: ASGIApp, faults: Callable[[], Faults], seen: list[Seen], pi
         if meets and settings.cut_downloads and content and settings.due("cut answer", method, address):
             cut_at = settings.chance.randrange(len(content))
         for start in range(0, len(content), piece):
-            if meets and settings.pause:
+            if meets and start and settings.pause:
                 await asyncio.sleep(settings.pause)
             sent = content[start : start + piece]
             cut = cut_at is not None and cut_at < start + len(sent)
