@@ -83,9 +83,8 @@ def train_on(accelerator: Accelerator, recipe: Recipe) -> None:
         view: accelerator.prepare(validation_loader(recipe, splits["validation"], processor, view)) for view in VIEWS
     }
     average = weight_average(recipe, raw_model, accelerator)
-    model, optimizer, loader = accelerator.prepare(
-        torch.compile(raw_model) if recipe.compile else raw_model, optimizer, loader
-    )
+    model, optimizer = accelerator.prepare(torch.compile(raw_model) if recipe.compile else raw_model, optimizer)
+    loader = accelerator.prepare_data_loader(loader, device_placement=False)  # the loop moves pictures itself
     set_seed(recipe.seed, device_specific=True)  # or all ranks would drop out the same units
 
     # The run folder, and where its run stands

@@ -72,7 +72,7 @@ def main() -> None:
     }
     bare = medians["bare forward"][0]
     with Path(__file__).with_suffix(".csv").open("w", newline="") as file:
-        table = csv.writer(file)
+        table = csv.writer(file, lineterminator="\n")
         table.writerow(["process", "rounds", "seconds", "cpu_s", "ratio"])
         for name, (clock, processor) in medians.items():
             row = [name, options.rounds, f"{clock:.3f}", f"{processor:.3f}", f"{clock / bare:.3f}"]

@@ -54,6 +54,7 @@ class Recipe:
     crop_fraction: float = 0.875  # share of the picture's shorter side that the model sees
     trunk_stages: int = 3  # ResNet-50 stages in the trunk
     dropout: float = 0.3  # between fully connected layers
+    batch_norm: str = "learn"  # "frozen" keeps BatchNorm's statistics as they start, and learns its scale and shift
     trunk_weights: str = "hub"  # a safetensors file, "hub" for timm's, or "none" for a random start
     # data
     data: list[str] = field(default_factory=list)  # parquet files or globs, image folders, Hub datasets
@@ -84,6 +85,7 @@ class Recipe:
     compile: bool = False
     workers: int = 2  # processes that decode and augment, per rank
     threads: int = 0  # of a rank that computes on the CPU; 0 shares the cores among the ranks
+    profile: bool = False  # print where a step's time goes, and write it to profile.json
     checkpoint_steps: int = 100  # optimiser steps between checkpoints
     keep_checkpoints: int = 2
     select_on: str = "auc"  # validation figure that picks the best epoch: auc or auc_delivered
@@ -98,6 +100,8 @@ class Recipe:
     def __post_init__(self) -> None:
         if self.select_on not in ("auc", "auc_delivered"):
             raise RecipeError(f"select_on is {self.select_on!r}: it takes auc or auc_delivered")
+        if self.batch_norm not in ("learn", "frozen"):
+            raise RecipeError(f"batch_norm is {self.batch_norm!r}: it takes learn or frozen")
         if self.mixed_precision not in ("", "no", "bf16", "fp16"):
             raise RecipeError(f"mixed_precision is {self.mixed_precision!r}: it takes no, bf16 or fp16")
         shares = self.split_fractions

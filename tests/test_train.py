@@ -1,25 +1,18 @@
 """train.py, run as its users run it: in processes of its own, on pictures made here."""
 
 import csv
-import hashlib
 import json
 import os
-import re
 import shutil
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
-import numpy as np
-import psutil
 import pytest
 import torch
 from accelerate import Accelerator
-from PIL import Image, ImageFilter
-from safetensors.torch import load_file
 from tiny import SIZE, tiny_model
+from train_run import TINY, make_pictures, run_train, weights_sha256
 
 from fakeface.data.loading import open_dataset, prepare_splits
 from fakeface.recipe import Recipe
@@ -27,11 +20,6 @@ from fakeface.training.building import parameter_groups
 from fakeface.training.pictures import matched_pictures
 from fakeface.training.validation import unwrap
 
-# `--cpu --num_processes 2` silently runs one process; this starts two gloo ranks, and the test asserts that it did.
-TWO_RANKS = ["-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2", "--num_machines", "1"]
-TWO_RANKS += ["--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", "0"]
-TINY = ["--architecture", "cnn", "--image-size", "16", "--crop-fraction", "1", "--batch-size", "8", "--workers", "1"]
-TINY += ["--learning-rate", "0.01", "--threads", "1"]
 # Several mistakes to a process: importing torch takes longer than refusing them.
 TRY_ALL = """
 import sys, train
@@ -46,40 +34,7 @@ for words in {!r}:
 
 @pytest.fixture(scope="module")
 def pictures(tmp_path_factory) -> Path:
-    """A folder of 80 photographs (smooth) and 80 generated pictures (smooth with a grid), two sources each."""
-    rng = np.random.default_rng(0)
-    folder = tmp_path_factory.mktemp("pictures")
-    for i in range(160):
-        noise = Image.fromarray(rng.integers(0, 256, (32, 32, 3), dtype=np.uint8))
-        pixels = np.asarray(noise.filter(ImageFilter.GaussianBlur(3))).copy()
-        label = "generated" if i % 2 else "real"
-        if label == "generated":
-            pixels[::4] = 255
-        file = folder / label / f"source-{i % 4}" / f"{i}.png"
-        file.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(pixels).save(file)
-    (folder / "real" / "source-0" / "broken.jpg").write_text("not a picture")
-    return folder
-
-
-def command(repo: Path, *arguments: object, ranks: int = 1) -> tuple[list[str], dict[str, str]]:
-    launcher = [] if ranks == 1 else TWO_RANKS
-    environment = {**os.environ, "ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"}
-    return [sys.executable, *launcher, str(repo / "train.py"), *map(str, arguments)], environment
-
-
-def run_train(
-    repo: Path, *arguments: object, ranks: int = 1, largest: int | None = None
-) -> subprocess.CompletedProcess[str]:
-    """Run it to its end; `largest` is the size in bytes at which a file meets its full disk."""
-    words, environment = command(repo, *arguments, ranks=ranks)
-    if largest is not None:
-        words = ["prlimit", f"--fsize={largest}", *words]
-    return subprocess.run(words, env=environment, capture_output=True, text=True, timeout=300)
-
-
-def weights_sha256(folder: Path) -> str:
-    return hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
+    return make_pictures(tmp_path_factory.mktemp("pictures"))
 
 
 def test_a_run_learns_and_leaves_everything_behind(repo, pictures, tmp_path):
@@ -161,105 +116,6 @@ def test_matched_copies_of_another_split_are_made_anew(pictures, tmp_path):
         copies = matched_pictures(tmp_path, Recipe(crop_fraction=1.0, workers=1), part)
         assert sorted(copies["sha256"]) == sorted(part["sha256"])
     assert sorted(parts[0]["sha256"]) != sorted(parts[1]["sha256"])
-
-
-def test_two_ranks_survive_a_kill_a_full_disk_and_sigterm_to_the_same_weights(repo, pictures, tmp_path):
-    options = [*TINY, "--data", pictures, "--epochs", 3, "--samples-per-epoch", 320, "--checkpoint-steps", 5]
-    options += ["--ema", 0.9]
-    # Given an undisturbed run on two ranks
-    whole = tmp_path / "whole"
-    done = run_train(repo, *options, "--output", whole, ranks=2)
-    assert done.returncode == 0, done.stderr
-    assert json.loads((whole / "run.json").read_text())["processes"] == 2
-    # When the same run is killed after a checkpoint in the middle of an epoch
-    broken = tmp_path / "broken"
-    with start_train(repo, *options, "--output", broken, ranks=2) as process:
-        wait_for((broken / "checkpoints" / "step-25").exists, process)
-        for victim in [*psutil.Process(process.pid).children(recursive=True), process]:
-            victim.kill()
-    assert not (broken / "model").exists()
-    # And finds the disk full when it goes on: weights still fit, the optimiser's state does not
-    good = max((broken / "checkpoints").glob("step-*"), key=lambda path: int(path.name.split("-")[1]))
-    before = contents(good)
-    largest = (good / "model.safetensors").stat().st_size + 4096
-    assert largest < (good / "optimizer.bin").stat().st_size
-    done = run_train(repo, *options, "--output", broken, "--resume", ranks=2, largest=largest)
-    assert done.returncode != 0
-    assert done.stderr.count("train.py: cannot write") == 1, done.stderr
-    assert f"{good} is whole" in done.stderr
-    assert contents(good) == before
-    assert not list((broken / "checkpoints").glob(".writing-*"))
-    # And all its processes, data workers too, are asked to stop when it goes on once more
-    with start_train(repo, *options, "--output", broken, "--resume", ranks=2) as process:
-        wait_for((broken / "checkpoints" / "step-35").exists, process)
-        os.killpg(process.pid, signal.SIGTERM)
-        told = process.communicate(timeout=60)[1]
-    stopped = int(re.search(r"train.py: stopped after step (\d+)", told)[1])  # type: ignore[index]
-    assert 35 <= stopped < 60
-    assert (broken / "checkpoints" / f"step-{stopped}").exists()
-    # Then it goes on from there and ends with the same weights
-    done = run_train(repo, *options, "--output", broken, "--resume", ranks=2)
-    assert done.returncode == 0, done.stderr
-    assert f"going on from {broken / 'checkpoints' / f'step-{stopped}'}" in done.stdout
-    assert weights_sha256(broken / "model") == weights_sha256(whole / "model")
-    assert (broken / "curves.csv").read_text() == (whole / "curves.csv").read_text()
-    last = Path("checkpoints", "step-60")  # the best epoch may have been over before the kill
-    assert weights_sha256(broken / last) == weights_sha256(whole / last)
-
-
-def test_sigterm_exits_as_shells_expect_and_two_ranks_go_on_for_one(repo, pictures, tmp_path):
-    options = [*TINY, "--data", pictures, "--epochs", 1, "--samples-per-epoch", 3208, "--checkpoint-steps", 2]
-    options += ["--output", tmp_path / "run"]
-    with start_train(repo, *options) as process:
-        wait_for((tmp_path / "run" / "checkpoints" / "step-2").exists, process)
-        process.send_signal(signal.SIGTERM)
-        told = process.communicate(timeout=60)[1]
-    assert process.returncode == 128 + signal.SIGTERM
-    stopped = int(re.search(r"stopped after step (\d+); \S+ holds what is done; .* --resume", told)[1])  # type: ignore[index]
-    assert stopped < 401
-    done = run_train(repo, *options, "--checkpoint-steps", 1000, "--resume", ranks=2)
-    assert done.returncode == 0, done.stderr
-    assert "1 ranks x batch_size 8 x accumulation 1, 8 pictures a step, are now 2 x 8 x 1, 16 pictures." in done.stdout
-    assert f"{8 * stopped % 16} draws of this epoch come again" in done.stdout
-    # Of the 3208 draws the first 8 x `stopped` are done, and 200 steps of 16 see all but the last 8
-    with (tmp_path / "run" / "curves.csv").open() as file:
-        steps = [int(row["step"]) for row in csv.DictReader(file) if row["loss"]]
-    assert steps == list(range(1, stopped + 200 - stopped // 2 + 1))
-
-
-def test_a_gradient_that_is_no_number_stops_before_anything_is_saved(repo, pictures, tmp_path):
-    run = tmp_path / "run"
-    options = [*TINY, "--data", pictures, "--output", run, "--epochs", 3, "--checkpoint-steps", 1]
-    done = run_train(repo, *options, "--learning-rate", 100, "--weight-decay", 100, "--warmup", 0)
-    assert done.returncode == 1
-    message = done.stderr.splitlines()[-1]
-    assert message.startswith(
-        "train.py: the gradient is infinite or no number in step 2, epoch 0; nothing of this step "
-    )
-    assert len(re.findall(r"source-\d/\d+\.png", message)) == 8
-    (saved,) = (run / "checkpoints").iterdir()
-    assert saved.name == "step-1"
-    assert all(tensor.isfinite().all() for tensor in load_file(saved / "model.safetensors").values())
-
-
-def start_train(repo: Path, *arguments: object, ranks: int = 1) -> subprocess.Popen[str]:
-    """Start it as the leader of a process group of its own."""
-    words, environment = command(repo, *arguments, ranks=ranks)
-    return subprocess.Popen(
-        words, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True
-    )
-
-
-def wait_for(condition, process: subprocess.Popen) -> None:
-    deadline = time.monotonic() + 240
-    while not condition():
-        assert process.poll() is None, "ended too early"
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def test_mistakes_get_one_line_and_leave_runs_alone(repo, pictures, tmp_path):

@@ -7,21 +7,22 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator, DataLoaderConfiguration
-from accelerate.utils import InitProcessGroupKwargs
+from accelerate.utils import DistributedType, InitProcessGroupKwargs
 from timm.utils.model_ema import ModelEmaV3
 from torch import nn
 from transformers import get_cosine_schedule_with_warmup
 
 from ..configuration_fakeface import FakeFaceConfig
 from ..modeling_fakeface import FakeFaceForImageClassification
-from ..recipe import Recipe
+from ..recipe import Recipe, RecipeError
 from ..trunk import load_trunk
 
+SHARDED = (DistributedType.FSDP, DistributedType.DEEPSPEED)  # launchers that share the weights out over the ranks
 TRUNK_LAYER = re.compile(r"\btrunk\.(?:layer(\d))?")
 
 
 def build_accelerator(recipe: Recipe) -> Accelerator:
-    return Accelerator(
+    accelerator = Accelerator(
         mixed_precision=recipe.mixed_precision or None,
         gradient_accumulation_steps=recipe.gradient_accumulation,
         log_with="tensorboard",
@@ -30,6 +31,9 @@ def build_accelerator(recipe: Recipe) -> Accelerator:
         # The others wait while rank 0 checks and matches the pictures, longer than the usual 10 or 30 minutes.
         kwargs_handlers=[InitProcessGroupKwargs(timeout=timedelta(days=1))],
     )
+    if plugin := accelerator.state.deepspeed_plugin:  # it would ask a data loader prepared together with the model
+        plugin.deepspeed_config["train_micro_batch_size_per_gpu"] = recipe.batch_size
+    return accelerator
 
 
 def share_cores(recipe: Recipe, accelerator: Accelerator) -> None:
@@ -61,9 +65,16 @@ def weight_average(recipe: Recipe, model: nn.Module, accelerator: Accelerator) -
 
     It is made before accelerate wraps the model's forward, which a copy would call. Prepared like the model, it stands
     in every checkpoint.
+
+    Raises:
+        RecipeError: the launcher shares out the weights.
     """
     if not recipe.ema:
         return None
+    if accelerator.distributed_type in (DistributedType.FSDP, DistributedType.DEEPSPEED):
+        raise RecipeError(
+            f"ema is {recipe.ema}: the moving average needs whole weights on every rank; set it to 0 here"
+        )
     average = ModelEmaV3(model, decay=recipe.ema, use_warmup=True)
     average.module = accelerator.prepare_model(average.module, evaluation_mode=True)
     return average
@@ -92,4 +103,12 @@ def parameter_groups(model: FakeFaceForImageClassification, recipe: Recipe) -> l
     ]
 
 
-__all__ = ["build_accelerator", "build_model", "build_optimizer", "parameter_groups", "share_cores", "weight_average"]
+__all__ = [
+    "SHARDED",
+    "build_accelerator",
+    "build_model",
+    "build_optimizer",
+    "parameter_groups",
+    "share_cores",
+    "weight_average",
+]

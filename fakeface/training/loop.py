@@ -7,9 +7,10 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
-from accelerate.utils import broadcast, gather_object
+from accelerate.utils import broadcast, gather_object, send_to_device
 from timm.utils.model_ema import ModelEmaV3
 from torch import Tensor, nn
+from torch.distributed.tensor import DTensor
 from torch.utils.data import DataLoader
 from tqdm.auto import tqdm
 
@@ -17,7 +18,9 @@ from ..data.pictures import BalancedSampler, Pictures
 from ..recipe import Recipe
 from . import TrainingError, TrainingStopped
 from .checkpoints import save_checkpoint
+from .pictures import global_batch
 from .progress import Progress
+from .step_times import StepTimes
 from .stopping import StopRequest
 from .validation import channels_last
 
@@ -62,6 +65,7 @@ class Loop:
     ):
         self.run, self.recipe, self.accelerator, self.trainee = run, recipe, accelerator, trainee
         self.progress, self.stop, self.validate = progress, stop, validate
+        self.times = StepTimes(accelerator.device, recipe.profile)
 
     def train(self) -> None:
         """Run all epochs that are left.
@@ -86,6 +90,9 @@ class Loop:
                     raise TrainingStopped(f"{stopped}; {self.save()} holds what is done") from None
                 progress.epoch, progress.batch = epoch + 1, 0
                 self.save()
+        if self.recipe.profile and show and self.times.steps:
+            print(self.times.table())
+            self.times.write(self.run)
 
     def run_epoch(self, epoch: int, bar: tqdm) -> None:
         """What is left of one epoch."""
@@ -96,32 +103,43 @@ class Loop:
         # A loader of accelerate's counts its own rounds, from 0 in a resumed run, and tells the sampler; so tell both.
         loader.set_epoch(epoch)
         trainee.sampler.set_epoch(epoch)
-        trainee.model.train()
+        train_mode(trainee.model, self.recipe)
         rows: list[Tensor] = []
         losses: list[Tensor] = []
+        times = self.times
+        times.start()
         for batch in loader:
+            times.lap("data")
+            rows.append(batch["index"])
+            batch = send_to_device(batch, accelerator.device, non_blocking=True)
+            times.lap("device")
             with accelerator.accumulate(trainee.model):
                 losses.append(self.backward(batch))
-                rows.append(batch["index"])
             progress.batch += 1
             if not accelerator.sync_gradients:
                 continue
             asked, loss = self.step(losses, rows)
+            times.lap("optimiser")
             rows, losses = [], []
             progress.history.append({"step": progress.step, "epoch": epoch, "loss": loss})
             accelerator.log({"loss": loss, "lr": trainee.scheduler.get_last_lr()[0]}, step=progress.step)
             bar.update()
             bar.set_postfix(epoch=epoch, loss=f"{loss:.3f}")
+            times.lap("rest")
+            times.end_step(global_batch(self.recipe, accelerator.num_processes))
             if asked:
                 raise TrainingStopped(f"stopped after step {progress.step}; {self.save()} holds what is done")
             if progress.step % self.recipe.checkpoint_steps == 0 and progress.batch < len(trainee.loader):
                 self.save()
+                times.start()
 
     def backward(self, batch: Any) -> Tensor:
         """Forward and backward of one batch; its loss."""
         logits = self.trainee.model(pixel_values=channels_last(batch["pixel_values"])).logits
         loss = nn.functional.cross_entropy(logits, batch["labels"], label_smoothing=self.recipe.label_smoothing)
+        self.times.lap("forward")
         self.accelerator.backward(loss)
+        self.times.lap("backward")
         return loss.detach()
 
     def step(self, losses: list[Tensor], rows: list[Tensor]) -> tuple[bool, float]:
@@ -138,6 +156,8 @@ class Loop:
         norm = accelerator.clip_grad_norm_(trainee.model.parameters(), self.recipe.clip_norm)
         loss = torch.stack(losses).mean().float()
         finite = loss.isfinite()
+        if isinstance(norm, DTensor):  # FSDP's, in parts
+            norm = norm.full_tensor()
         if norm is not None and accelerator.scaler is None:  # fp16's scaler skips a step that overflowed, and goes on
             finite = finite & norm.isfinite()
         asked = torch.tensor(float(self.stop.asked), device=loss.device)
@@ -169,9 +189,9 @@ class Loop:
     def require_finite(self) -> None:
         """Raises TrainingError, on every rank, if a weight is infinite or no number: such a model is of no use."""
         models = [model for model in (self.trainee.model, self.trainee.average) if model is not None]
-        finite = all(
-            bool(tensor.isfinite().all()) for model in models for tensor in (*model.parameters(), *model.buffers())
-        )
+        tensors = [tensor for model in models for tensor in (*model.parameters(), *model.buffers())]
+        parts = [tensor.to_local() if isinstance(tensor, DTensor) else tensor for tensor in tensors]
+        finite = all(bool(part.isfinite().all()) for part in parts)
         broken: Any = self.accelerator.reduce(torch.tensor(float(not finite), device=self.accelerator.device))
         if broken.item():
             raise TrainingError(
@@ -184,4 +204,13 @@ class Loop:
         return save_checkpoint(self.run, self.accelerator, self.progress, self.recipe.keep_checkpoints)
 
 
-__all__ = ["Loop", "Trainee"]
+def train_mode(model: nn.Module, recipe: Recipe) -> None:
+    """Have layers behave as in training, but BatchNorms where their statistics are frozen."""
+    model.train()
+    if recipe.batch_norm == "frozen":
+        for module in model.modules():
+            if isinstance(module, nn.modules.batchnorm._BatchNorm):  # the base of all its kinds, timm's too
+                module.eval()
+
+
+__all__ = ["Loop", "Trainee", "train_mode"]

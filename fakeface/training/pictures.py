@@ -81,6 +81,10 @@ def training_loader(
             f"x gradient_accumulation {recipe.gradient_accumulation} x {accelerator.num_processes} ranks); "
             "lower one, or raise samples_per_epoch"
         )
+    accelerator.print(
+        f"{accelerator.num_processes} ranks x batch_size {recipe.batch_size} x gradient_accumulation "
+        f"{recipe.gradient_accumulation} = {together} pictures a step, {samples // together} steps an epoch"
+    )
     sampler = BalancedSampler(part["label"], part["source"], samples, recipe.source_balance, recipe.seed, together)
     pictures = Pictures(part, processor, "augmented", recipe.augmentation_settings(), recipe.seed)
     loader = DataLoader(

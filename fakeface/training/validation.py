@@ -24,6 +24,7 @@ from ..modeling_fakeface import FakeFaceForImageClassification
 from ..recipe import TRAINING_RECORD, Recipe
 from . import TrainingStopped
 from .agreement import on_main
+from .building import SHARDED
 from .checkpoints import sync_folder
 from .progress import Progress
 from .pushing import push_best, push_result
@@ -92,11 +93,12 @@ def validate(
     if accelerator.is_main_process:
         bar.write(f"epoch {entry['epoch']}: validation AUC {entry['auc']:.4f}, delivered {entry['auc_delivered']:.4f}")
     best = entry[recipe.select_on] > progress.best
+    kept = whole(accelerator, model) if best else None
 
     def write() -> None:
         write_curves(run, progress.history)
-        if best:
-            sync_folder(save_model_folder(run / "best", unwrap(accelerator, model), processor))
+        if kept:
+            sync_folder(save_model_folder(run / "best", kept, processor))
             push_best(run, recipe, accelerator)
 
     on_main(accelerator, f"write into {run}", write)
@@ -106,6 +108,17 @@ def validate(
 def unwrap(accelerator: Accelerator, model: nn.Module) -> FakeFaceForImageClassification:
     # The wrapper stays: without it the model would go on training in 32 bits after the first save.
     return accelerator.unwrap_model(model, keep_torch_compile=False)  # type: ignore[return-value]
+
+
+def whole(accelerator: Accelerator, model: nn.Module) -> FakeFaceForImageClassification:
+    """The model to save. Every rank has to ask, since its weights may be shared out; rank 0 gets all of them."""
+    plain = unwrap(accelerator, model)
+    if accelerator.distributed_type in SHARDED:
+        state = accelerator.get_state_dict(model)
+        plain = FakeFaceForImageClassification(plain.config)
+        if accelerator.is_main_process:
+            plain.load_state_dict(state)
+    return plain
 
 
 def finish(
@@ -141,4 +154,4 @@ def finish(
     push_result(run, recipe, accelerator)
 
 
-__all__ = ["auc", "channels_last", "finish", "margins", "unwrap", "validate"]
+__all__ = ["auc", "channels_last", "finish", "margins", "unwrap", "validate", "whole"]
