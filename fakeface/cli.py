@@ -78,6 +78,9 @@ def predict(
     pictures: Annotated[list[str], typer.Argument(help="Pictures, folders of them, https addresses.")],
     model: Model = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object per picture, refused ones too.")] = False,
+    provenance: Annotated[
+        bool, typer.Option("--provenance", help="Also say what each file claims: camera, software, credentials.")
+    ] = False,
     device: Device = None,
     faces: Faces = None,
     batch_size: BatchSize = 16,
@@ -97,7 +100,7 @@ def predict(
         for result in _progress(detector.stream(_expand(pictures), batch_size=batch_size)):
             seen += 1
             read += result.error is None
-            _show(result, as_json)
+            _show(result, as_json, provenance)
     if not seen:
         complain(f"{', '.join(pictures)}: no pictures there")
     raise typer.Exit(0 if read else 1)
@@ -145,9 +148,13 @@ def score(
 
 @app.command()
 def explain(
-    picture: Annotated[str, typer.Argument(help="A picture.")],
-    out: Annotated[Path, typer.Option(help="Where to save the picture with the map over it, such as why.png.")],
-    label: Annotated[str, typer.Option(help="Show what spoke for this label: generated or real.")] = "generated",
+    out: Annotated[Path, typer.Option(help="Where to save the picture with the map, such as why.png; or a folder.")],
+    inputs: Annotated[
+        list[str] | None, typer.Argument(help="A picture; for --figure seed, cams and means a dataset.")
+    ] = None,
+    label: Annotated[
+        str | None, typer.Option(help="Show what spoke for this label: generated, the default, or real.")
+    ] = None,
     method: Annotated[
         str | None,
         typer.Option(help="grad-cam, hires-cam, centred-cam, layer-cam or ablation-cam; by default centred-cam."),
@@ -156,19 +163,45 @@ def explain(
         str | None, typer.Option(help="stage1, stage2, trunk, block1, …: what is explained; by default trunk.")
     ] = None,
     crop: Annotated[bool, typer.Option("--crop", help="Save the square that the model saw, not the picture.")] = False,
+    figure: Annotated[
+        str | None,
+        typer.Option(help="Make a figure: seed, classes, cams, means, filters, features, channels or layer."),
+    ] = None,
+    channel: Annotated[int | None, typer.Option(help="Of the layer, for --figure channels.")] = None,
     model: Model = None,
     device: Device = None,
     faces: Faces = None,
 ) -> None:
-    """Save a picture with a map over it of what spoke for a label, and print score and verdict."""
+    """Save a picture with a map over it of what spoke for a label, and print score and verdict.
+
+    With --figure, write figures of what the model responds to as PNG and one HTML page into the folder --out: seed is
+    a picture that maximises each label, and maps of a dataset's pictures, generated above, real below; channels and
+    layer maximise those; features shows the feature maps of one picture, means the mean map of each generator.
+    """
     from .images import PictureError
 
-    if out.exists() and os.path.exists(picture) and out.samefile(picture):
-        complain(f"{out}: is the picture itself; name another file to write")
-        raise typer.Exit(2)
     with clear_refusals():
+        if figure:
+            from .visualise_figures import Choices, draw, write
+
+            detector = _detector(model, device, faces)
+            choices = Choices(inputs or (), label, method, layer, channel)
+            try:
+                paths = write(draw(figure, detector, choices), out, detector.name)
+            except PictureError as error:
+                complain(str(error))
+                raise typer.Exit(1) from None
+            print(*paths, sep="\n")
+            return
+        if not inputs or len(inputs) != 1:
+            raise ValueError(f"explain takes one picture, not {len(inputs or ())}")
+        (picture,) = inputs
+        if out.exists() and os.path.exists(picture) and out.samefile(picture):
+            raise ValueError(f"{out}: is the picture itself; name another file to write")
         try:
-            explanation = _detector(model, device, faces).explain(picture, label=label, method=method, layer=layer)
+            explanation = _detector(model, device, faces).explain(
+                picture, label=label or "generated", method=method, layer=layer
+            )
         except PictureError as error:
             complain(str(error))
             raise typer.Exit(1) from None
@@ -233,14 +266,22 @@ def _progress(results: Iterator["Result"]) -> Iterator["Result"]:
     yield from tqdm(results, unit=" pictures", delay=2, disable=sys.stdout.isatty() or not sys.stderr.isatty())
 
 
-def _show(result: "Result", as_json: bool = False) -> None:
+def _show(result: "Result", as_json: bool = False, provenance: bool = False) -> None:
+    found = None
+    if provenance and result.error is None:
+        from .provenance import read_provenance
+
+        found = read_provenance(result.picture)  # an address is fetched once more for it
     if as_json:
-        print(json.dumps(result.to_dict()), flush=True)
+        more = {"provenance": found and found.to_dict()} if provenance else {}
+        print(json.dumps({**result.to_dict(), **more}), flush=True)
     elif result.error is not None:
         complain(result.error)
     else:
         score = "  -  " if result.score is None else f"{result.score:.3f}"
         print(f"{score}  {result.verdict:<9}  {printable(result.picture)}", flush=True)
+        for line in found.lines() if found else ():
+            print(f"       {line.name}: {printable(line.value)}", flush=True)
 
 
 if __name__ == "__main__":

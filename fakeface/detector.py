@@ -144,6 +144,11 @@ class Detector:
         return cls(loaded, processor, name=name, finder=finder, centre_reason=reason, channels_last=fastest, **views)
 
     @property
+    def name(self) -> str:
+        """What the model was loaded by."""
+        return self._name
+
+    @property
     def config(self) -> FakeFaceConfig:
         """The model's config: architecture, calibration and thresholds."""
         return cast(FakeFaceConfig, self.model.config)

@@ -28,7 +28,12 @@ def thumbnail(image: Any) -> str:
     picture.thumbnail((THUMBNAIL, THUMBNAIL))
     buffer = io.BytesIO()
     picture.save(buffer, "JPEG", quality=85)
-    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
+    return data_address(buffer.getvalue(), "image/jpeg")
+
+
+def data_address(content: bytes, kind: str) -> str:
+    """Bytes of our own making as an address that holds them; `kind` is their MIME type."""
+    return f"data:{kind};base64,{base64.b64encode(content).decode()}"
 
 
 def svg(draw: Callable[[Any], None], size: tuple[float, float], title: str) -> Markup:
