@@ -50,11 +50,13 @@ def test_an_address_of_an_inner_machine_is_refused_in_words(page: Page):
 
 def tab_to(page: Page, name: str) -> None:
     """Press the tabulator until what has this name has the focus."""
+    page.wait_for_timeout(1000)  # a page that has just come renders once more, and the focus would be lost
     for _ in range(60):
         page.keyboard.press("Tab")
         if name in page.evaluate(
             """() => {
               const it = document.activeElement;
+              if (it === document.body) return '';
               return [it.ariaLabel, it.textContent, it.labels?.[0]?.textContent].join(' ');
             }"""
         ):
