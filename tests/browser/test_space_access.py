@@ -50,7 +50,6 @@ def test_an_address_of_an_inner_machine_is_refused_in_words(page: Page):
 
 def tab_to(page: Page, name: str) -> None:
     """Press the tabulator until what has this name has the focus."""
-    page.wait_for_timeout(1000)  # a page that has just come renders once more, and the focus would be lost
     for _ in range(60):
         page.keyboard.press("Tab")
         if name in page.evaluate(
@@ -79,8 +78,8 @@ def test_the_keyboard_is_enough(face_page: Page):
 
 
 def test_the_file_chooser_opens_by_keyboard(page: Page, picture: Path):
-    tab_to(page, "Drop a picture of a face here")
-    with page.expect_file_chooser() as chooser:
+    with page.expect_file_chooser() as chooser:  # begun early: what it starts in the browser takes a moment
+        tab_to(page, "Drop a picture of a face here")
         page.keyboard.press("Enter")
     chooser.value.set_files(picture)
     expect_a_verdict(page)
