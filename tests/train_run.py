@@ -34,17 +34,22 @@ def make_pictures(folder: Path) -> Path:
     return folder
 
 
-def command(repo: Path, *arguments: object, ranks: int = 1) -> tuple[list[str], dict[str, str]]:
+def command(
+    repo: Path, *arguments: object, ranks: int = 1, config: Path | None = None, script: Path | None = None
+) -> tuple[list[str], dict[str, str]]:
+    """Words and environment of a run; `config` is a file for accelerate, `script` stands in for train.py."""
     launcher = [] if ranks == 1 else TWO_RANKS
+    if config:
+        launcher = [*TWO_RANKS[:2], "--config_file", str(config), "--main_process_port", "0"]
     environment = {**os.environ, "ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"}
-    return [sys.executable, *launcher, str(repo / "train.py"), *map(str, arguments)], environment
+    return [sys.executable, *launcher, str(script or repo / "train.py"), *map(str, arguments)], environment
 
 
 def run_train(
-    repo: Path, *arguments: object, ranks: int = 1, largest: int | None = None
+    repo: Path, *arguments: object, ranks: int = 1, largest: int | None = None, **how: Path
 ) -> subprocess.CompletedProcess[str]:
-    """Run it to its end; `largest` is the size in bytes at which a file meets its full disk."""
-    words, environment = command(repo, *arguments, ranks=ranks)
+    """Run it to its end; `largest` is the size in bytes at which a file meets its full disk, `how` as for `command`."""
+    words, environment = command(repo, *arguments, ranks=ranks, **how)
     if largest is not None:
         words = ["prlimit", f"--fsize={largest}", *words]
     return subprocess.run(words, env=environment, capture_output=True, text=True, timeout=300)
