@@ -56,8 +56,8 @@ def test_what_a_file_says_comes_as_data(client: Client, picture: Path):
     found = client.predict(handle_file(picture), api_name="/provenance")
     assert (found["format"], found["jpeg_quality"], found["content_credentials"]) == ("JPEG", 60, False)
     assert found["size"] == picture.stat().st_size
-    inner = {"path": "https://127.0.0.1/a.jpg", "meta": {"_type": "gradio.FileData"}}
-    assert "not on the public internet" in client.predict(inner, api_name="/provenance")["error"]
+    refused = client.predict({"path": "https://127.0.0.1/a.jpg"}, api_name="/provenance")
+    assert "not on the public internet" in refused["error"]
 
 
 def test_a_method_that_is_not_there_is_refused_in_words(client: Client, picture: Path):
