@@ -7,11 +7,12 @@ PYTEST_ARGS ?= -n 2 --dist loadfile
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test setup lint types lock clean
+.PHONY: help demo test test-lowest setup lint types lock clean
 
 help:
 	@echo "make demo    serve the Space with the shipped checkpoint (PORT=$(PORT))"
 	@echo "make test    run the tests (PYTEST_ARGS='$(PYTEST_ARGS)')"
+	@echo "make test-lowest   run some of them with the lowest versions that pyproject.toml allows"
 	@echo "make lint    check style and formatting with ruff"
 	@echo "make types   check types with pyright"
 	@echo "make setup   only set up .venv (PYTHON=$(PYTHON))"
@@ -24,6 +25,19 @@ demo: .venv/ready
 
 test: .venv/ready
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+# Tests of what leans on the libraries most: classes and their folders, pictures, faces, detector, ONNX, training.
+LOWEST := build/lowest
+LOWEST_TESTS ?= frozen configuration image_processing modeling model_folder hub images faces detector onnx_export \
+	recipe metrics cli upload
+test-lowest: $(BIN)/uv
+	@mkdir -p $(LOWEST)
+	@$(BIN)/uv pip compile --quiet --python $(BIN)/python --resolution lowest-direct --extra onnx --no-header \
+		--no-annotate --output-file $(LOWEST)/requirements.txt pyproject.toml
+	@test -x $(LOWEST)/venv/bin/python || $(BIN)/python -m venv --without-pip $(LOWEST)/venv
+	@$(BIN)/uv pip install --quiet --python $(LOWEST)/venv/bin/python --requirement $(LOWEST)/requirements.txt \
+		--requirement tests/lowest.txt
+	@PYTHONPATH=$(CURDIR) $(LOWEST)/venv/bin/python -m pytest -n 2 --dist loadfile $(LOWEST_TESTS:%=tests/test_%.py)
 
 setup: .venv/ready
 

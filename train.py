@@ -30,6 +30,7 @@ from fakeface.training.building import build_accelerator, build_model, build_opt
 from fakeface.training.loop import Loop, Trainee
 from fakeface.training.pictures import global_batch, load_splits, training_loader, validation_loader
 from fakeface.training.progress import Progress
+from fakeface.training.pushing import check_push
 from fakeface.training.resuming import go_on
 from fakeface.training.run_folder import describe_run, refuse_taken
 from fakeface.training.stopping import StopRequest
@@ -67,6 +68,7 @@ def train(recipe: Recipe) -> None:
 def train_on(accelerator: Accelerator, recipe: Recipe) -> None:
     run = Path(recipe.output)
     refuse_taken(run, recipe)
+    check_push(recipe, accelerator)
     set_seed(recipe.seed)
     share_cores(recipe, accelerator)
 

@@ -48,9 +48,9 @@ def compare(folder: Path, data: Path, batch_norm: str, steps: int) -> dict[str, 
     apart: dict[str, float] = {"weights": 0.0, "statistics": 0.0}
     for name, value in states[0].items():
         difference = float((value - states[1][name]).abs().max())
-        if "running" in name:
+        if "running" in name and difference:  # frozen means are 0, and 0 in both
             apart["statistics"] = max(apart["statistics"], difference / float(value.abs().max()))
-        elif "num_batches" not in name:
+        elif "running" not in name and "num_batches" not in name:
             apart["weights"] = max(apart["weights"], difference)
     count, loss = largest(one, two, "loss")
     return {

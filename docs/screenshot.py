@@ -1,9 +1,10 @@
 """Take the README's screenshot: start the Space, judge a picture, save the page as PNG.
 
-    python docs/screenshot.py --picture portrait.jpg              # docs/screenshot.png, with the default model
-    python docs/screenshot.py --picture portrait.jpg --model path/to/folder --width 390 --dark --output phone.png
+    python docs/screenshot.py                                     # docs/screenshot.png, with the default model
+    python docs/screenshot.py --picture other.jpg --model path/to/folder --width 390 --dark --output phone.png
 
-Needs Chromium or Chrome (on Debian and Ubuntu: apt-get install chromium).
+FAKEFACE_FACE_MODEL names the face model's file. Needs Chromium or Chrome (on Debian and Ubuntu: apt-get install
+chromium).
 """
 
 import argparse
@@ -25,7 +26,8 @@ PATIENCE = 600  # seconds
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--picture", type=Path, required=True, help="the picture to judge; mind who owns it")
+    picture = ROOT / "space" / "examples" / "portrait.jpg"
+    parser.add_argument("--picture", type=Path, default=picture, help="mind who owns it (default: %(default)s)")
     parser.add_argument("--model", help="model folder or Hub id (default: that of Detector)")
     parser.add_argument("--width", type=int, default=1280, help="of the window in pixels (default: %(default)s)")
     parser.add_argument("--dark", action="store_true", help="in the dark theme")
@@ -63,8 +65,8 @@ def take(address: str, server: subprocess.Popen[bytes], program: str, options: a
         page.set_default_timeout(PATIENCE * 1000)
         page.goto(f"{address}?__theme={'dark' if options.dark else 'light'}")
         page.locator("#picture input[type=file]").set_input_files(options.picture)
-        page.locator("#overlay img").wait_for()
-        page.wait_for_load_state("networkidle")
+        page.locator("#overlay figcaption").wait_for()
+        page.wait_for_timeout(1500)  # until the pictures have faded in
         page.mouse.move(0, 0)
         page.screenshot(path=options.output, full_page=True, animations="disabled")
         browser.close()

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from .images import Limits, PictureError, list_pictures, load_picture, picture_bytes
     from .model_folder import ModelFolderError, default_model
     from .modeling_fakeface import FakeFaceForImageClassification, FakeFaceModel
+    from .provenance import Provenance, read_provenance
     from .results import FaceResult, Result
 
 __all__ = [
@@ -38,12 +39,14 @@ __all__ = [
     "Limits",
     "ModelFolderError",
     "PictureError",
+    "Provenance",
     "Result",
     "cam",
     "default_model",
     "list_pictures",
     "load_picture",
     "picture_bytes",
+    "read_provenance",
     "verdict",
 ]
 
@@ -56,6 +59,7 @@ _HOMES = {
     "images": ["Limits", "PictureError", "list_pictures", "load_picture", "picture_bytes"],
     "model_folder": ["ModelFolderError", "default_model"],
     "modeling_fakeface": ["FakeFaceForImageClassification", "FakeFaceModel"],
+    "provenance": ["Provenance", "read_provenance"],
     "results": ["FaceResult", "Result"],
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

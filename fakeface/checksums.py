@@ -3,11 +3,20 @@
 import hashlib
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 SUMS = "SHA256SUMS"
 MOST_BYTES = 2**20  # of the list; a line takes about ninety
 _LINE = re.compile(r"([0-9a-f]{64}) [ *](\S.*)")
+
+
+@dataclass(frozen=True)
+class FileSize:
+    """A file by its name in a folder, with `/` between the parts; `size` in bytes."""
+
+    name: str
+    size: int
 
 
 def sha256_of(file: Path) -> str:
@@ -23,6 +32,11 @@ def listed_files(folder: Path) -> list[str]:
     names = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
     return sorted(name.as_posix() for name in names if not any(part.startswith(".") for part in name.parts)
                   and name.as_posix() != SUMS)  # fmt: skip
+
+
+def file_sizes(folder: Path) -> list[FileSize]:
+    """All that `listed_files` names, and the list itself, with their sizes."""
+    return [FileSize(name, (folder / name).stat().st_size) for name in (*listed_files(folder), SUMS)]
 
 
 def write_sums(folder: Path) -> None:
@@ -63,4 +77,14 @@ def changed_files(folder: Path, names: Iterable[str]) -> list[str] | None:
     return [name for name in names if (folder / name).is_file() and sums.get(name) != sha256_of(folder / name)]
 
 
-__all__ = ["SUMS", "changed_files", "listed_files", "parse_sums", "renew_sums", "sha256_of", "write_sums"]
+__all__ = [
+    "SUMS",
+    "FileSize",
+    "changed_files",
+    "file_sizes",
+    "listed_files",
+    "parse_sums",
+    "renew_sums",
+    "sha256_of",
+    "write_sums",
+]

@@ -78,6 +78,9 @@ def predict(
     pictures: Annotated[list[str], typer.Argument(help="Pictures, folders of them, https addresses.")],
     model: Model = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object per picture, refused ones too.")] = False,
+    provenance: Annotated[
+        bool, typer.Option("--provenance", help="Also say what each file claims: camera, software, credentials.")
+    ] = False,
     device: Device = None,
     faces: Faces = None,
     batch_size: BatchSize = 16,
@@ -97,7 +100,7 @@ def predict(
         for result in _progress(detector.stream(_expand(pictures), batch_size=batch_size)):
             seen += 1
             read += result.error is None
-            _show(result, as_json)
+            _show(result, as_json, provenance)
     if not seen:
         complain(f"{', '.join(pictures)}: no pictures there")
     raise typer.Exit(0 if read else 1)
@@ -263,14 +266,22 @@ def _progress(results: Iterator["Result"]) -> Iterator["Result"]:
     yield from tqdm(results, unit=" pictures", delay=2, disable=sys.stdout.isatty() or not sys.stderr.isatty())
 
 
-def _show(result: "Result", as_json: bool = False) -> None:
+def _show(result: "Result", as_json: bool = False, provenance: bool = False) -> None:
+    found = None
+    if provenance and result.error is None:
+        from .provenance import read_provenance
+
+        found = read_provenance(result.picture)  # an address is fetched once more for it
     if as_json:
-        print(json.dumps(result.to_dict()), flush=True)
+        more = {"provenance": found and found.to_dict()} if provenance else {}
+        print(json.dumps({**result.to_dict(), **more}), flush=True)
     elif result.error is not None:
         complain(result.error)
     else:
         score = "  -  " if result.score is None else f"{result.score:.3f}"
         print(f"{score}  {result.verdict:<9}  {printable(result.picture)}", flush=True)
+        for line in found.lines() if found else ():
+            print(f"       {line.name}: {printable(line.value)}", flush=True)
 
 
 if __name__ == "__main__":

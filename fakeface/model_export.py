@@ -2,11 +2,10 @@
 
 import importlib.metadata
 import shutil
-from dataclasses import dataclass
 from pathlib import Path
 
 from .card import write_card, write_unmeasured_card
-from .checksums import SUMS, listed_files, write_sums
+from .checksums import SUMS, FileSize, file_sizes, write_sums
 from .evaluation import REPORT
 from .hub import replacing
 from .model_folder import CONFIG, PROCESSOR, WEIGHTS, ModelFolderError, find_folder, load_model_folder
@@ -17,14 +16,6 @@ FETCHED = (CONFIG, PROCESSOR, WEIGHTS, SUMS, REPORT, TRAINING_RECORD, LICENCE)
 ONNX = "onnx"
 
 
-@dataclass(frozen=True)
-class ExportedFile:
-    """A file of an exported folder, by its name in it, with `/` between the parts; `size` in bytes."""
-
-    name: str
-    size: int
-
-
 def export_folder(
     model: str,
     out: str | Path,
@@ -33,7 +24,7 @@ def export_folder(
     onnx: str | Path | None = None,
     name: str | None = None,
     where: str | None = None,
-) -> list[ExportedFile]:
+) -> list[FileSize]:
     """Write a complete model folder.
 
     In it: weights as they are stored, config with calibration and thresholds, image processor, the installed
@@ -77,7 +68,7 @@ def export_folder(
                 file.chmod(0o755 if file.is_dir() else 0o644)
     except OSError as error:
         raise ValueError(f"{error.filename or out}: cannot be written ({error.strerror})") from None
-    return [ExportedFile(file, (out / file).stat().st_size) for file in (*listed_files(out), SUMS)]
+    return file_sizes(out)
 
 
 def _licence() -> str:
@@ -113,4 +104,4 @@ def _copy_onnx(exported: Path, fresh: Path) -> None:
         shutil.copyfile(file, fresh / ONNX / file.name)
 
 
-__all__ = ["ExportedFile", "export_folder"]
+__all__ = ["export_folder"]

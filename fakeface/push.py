@@ -3,26 +3,12 @@
 import tempfile
 from pathlib import Path
 
-from huggingface_hub.errors import HFValidationError
-from huggingface_hub.utils import validate_repo_id
-
+from .checksums import FileSize
 from .folder_check import check_folder
-from .hub_errors import HubError
-from .model_export import ExportedFile, export_folder
-from .upload import Pushed, check_login, push_folder
+from .model_export import export_folder
+from .upload import Pushed, check_login, check_repo_name, push_folder
 
 MESSAGE = "Upload the model as exported by fakeface"
-
-
-def check_repo_name(repo: str) -> None:
-    """Raises HubError where it is not OWNER/NAME."""
-    try:
-        validate_repo_id(repo)
-        valid = "/" in repo
-    except HFValidationError:
-        valid = False
-    if not valid:
-        raise HubError(f"{repo}: is no name of a repository; it takes the form OWNER/NAME")
 
 
 def push_model(
@@ -34,7 +20,7 @@ def push_model(
     create_pr: bool = False,
     onnx: str | Path | None = None,
     dry_run: bool = False,
-) -> tuple[list[ExportedFile], Pushed | None]:
+) -> tuple[list[FileSize], Pushed | None]:
     """Export a model, look whether it is fit for strangers, and push it.
 
     Args:
@@ -62,4 +48,4 @@ def push_model(
         return files, done
 
 
-__all__ = ["check_repo_name", "push_model"]
+__all__ = ["push_model"]

@@ -8,7 +8,7 @@ import typer
 from .terminal import DefaultGroup, clear_refusals, quiet_libraries
 
 if TYPE_CHECKING:
-    from .model_export import ExportedFile
+    from .checksums import FileSize
     from .upload import Pushed
 
 app = typer.Typer(
@@ -46,7 +46,26 @@ def model(
     _show(files, done)
 
 
-def _show(files: "list[ExportedFile]", done: "Pushed | None") -> None:
+@app.command()
+def space(
+    repo: Repo,
+    model: Annotated[str, typer.Option(help="Hub id of the model that it serves.")],
+    source: Annotated[Path | None, typer.Option(help="Folder of the app; by default the checkout's space/.")] = None,
+    revision: Revision = None,
+    private: Private = False,
+    create_pr: CreatePr = False,
+    dry_run: DryRun = False,
+) -> None:
+    """Send the Space in one commit, the package beside it, and have it serve a model of the Hub."""
+    with clear_refusals():
+        from .push_space import SPACE, push_space
+
+        options = {"revision": revision, "private": private, "create_pr": create_pr, "dry_run": dry_run}
+        files, done = push_space(repo, model, source=source or SPACE, **options)
+    _show(files, done)
+
+
+def _show(files: "list[FileSize]", done: "Pushed | None") -> None:
     if done is None:
         print_files(files)
         print(f"{sum(file.size for file in files):>12,}  bytes in {len(files)} files; nothing was sent")
@@ -54,7 +73,7 @@ def _show(files: "list[ExportedFile]", done: "Pushed | None") -> None:
         print(f"{done.url}: {'sent ' + ', '.join(done.changed) if done.changed else 'was there already'}")
 
 
-def print_files(files: "list[ExportedFile]") -> None:
+def print_files(files: "list[FileSize]") -> None:
     """A line for each file: bytes and name."""
     for file in files:
         print(f"{file.size:>12,}  {file.name}")

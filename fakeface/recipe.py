@@ -92,6 +92,9 @@ class Recipe:
     target_fpr: float = 0.01  # operating point of the calibrated model
     half: bool = False  # store the model folder's weights in 16 bits
     measure: bool = True  # score the held-out pictures at the end; false where something else does
+    push_to_hub: str = ""  # repository to send the model to at the end, OWNER/NAME
+    push_private: bool = False  # make a new repository private
+    push_checkpoints: bool = False  # also send the best model so far to its branch `checkpoints`
     limit: int = 0  # use only this many pictures, spread over the data, to try a recipe; 0 for all
 
     def __post_init__(self) -> None:

@@ -14,6 +14,7 @@ import torch
 from PIL import Image
 
 from . import __version__
+from .checksums import SUMS
 from .configuration_fakeface import FakeFaceConfig
 from .detector import Detector
 from .devices import pick_device
@@ -21,7 +22,7 @@ from .label_names import LabelsError, generated_labels
 from .model_folder import CONFIG, PROCESSOR, WEIGHTS, ModelFolderError, find_folder, read_json
 from .onnx_model import METADATA, SUFFIX, onnx_file, open_session
 
-FILES = ("*.json", "*.safetensors")  # of a Hub repository; more is not needed and not fetched
+FILES = ("*.json", "*.safetensors", SUMS)  # of a Hub repository; more is not needed and not fetched
 
 
 @dataclass(frozen=True)

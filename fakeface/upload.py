@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, get_token
-from huggingface_hub.errors import HfHubHTTPError, LocalTokenNotFoundError, RepositoryNotFoundError
+from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalTokenNotFoundError, RepositoryNotFoundError
 from huggingface_hub.hf_api import RepoFile
+from huggingface_hub.utils import validate_repo_id
 
 from .checksums import SUMS, listed_files, parse_sums, sha256_of
 from .hub_errors import TRIES, HubError, clear_hub_errors, insist, may_pass, wait
@@ -38,6 +39,17 @@ class Pushed:
     commit: str
     url: str
     changed: tuple[str, ...]
+
+
+def check_repo_name(repo: str) -> None:
+    """Raises HubError where it is not OWNER/NAME."""
+    try:
+        validate_repo_id(repo)
+        valid = "/" in repo
+    except HFValidationError:
+        valid = False
+    if not valid:
+        raise HubError(f"{repo}: is no name of a repository; it takes the form OWNER/NAME")
 
 
 def check_login(repo: str) -> str:
@@ -207,4 +219,4 @@ def _same(there: RepoFile, file: Path) -> bool:
     return there.blob_id == hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
 
 
-__all__ = ["Pushed", "check_login", "push_folder"]
+__all__ = ["Pushed", "check_login", "check_repo_name", "push_folder"]

@@ -12,11 +12,11 @@ from gradio.utils import get_upload_folder
 from page import JUDGE
 from service import METHODS, Service
 
-from fakeface import Result
+from fakeface import PictureError, Result
 
 
 def add_endpoints(page: gr.Blocks, service: Service) -> None:
-    """Add `/predict`, `/predict_many` and `/explain` to a page, inside its `with` block."""
+    """Add `/predict`, `/predict_many`, `/explain` and `/provenance` to a page, inside its `with` block."""
     maps: set[str] = set()
     page.temp_file_sets.append(maps)  # Gradio deletes them with the uploads
 
@@ -71,5 +71,21 @@ def add_endpoints(page: gr.Blocks, service: Service) -> None:
         maps.add(path)
         return found.result.to_dict(), gr.FileData(path=path)
 
-    for function in (predict, predict_many, explain):
+    def provenance(picture: gr.FileData) -> dict[str, Any]:
+        """Read what a picture file says it has been through, without looking at the picture.
+
+        Parameters:
+            picture: the picture, a file or an https address
+
+        Returns:
+            format, size (bytes), sha256, jpeg_quality (estimated), content_credentials (whether a C2PA manifest is
+            there; its signature is not checked), claims (name, value, and "generated" or "camera" where it says so).
+            Anyone can write or wipe them; absence means nothing. If the file cannot be read: error
+        """
+        try:
+            return service.provenance(dict(picture)).to_dict()
+        except PictureError as error:
+            return {"error": str(error)}
+
+    for function in (predict, predict_many, explain, provenance):
         api(function, api_name=function.__name__, concurrency_id=JUDGE)

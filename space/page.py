@@ -13,7 +13,7 @@ from gradio.processing_utils import save_bytes_to_cache
 from service import METHODS, Service
 
 import fakeface
-from fakeface import PictureError, Result, load_picture
+from fakeface import PictureError, Result, load_picture, read_provenance
 
 KEPT_SECONDS = 600
 STRENGTH = 0.65  # of the map where the evidence is strongest: plain to see on a phone, the face still readable
@@ -101,19 +101,21 @@ def build(service: Service, about: About) -> gr.Blocks:
 
 def _one_picture(service: Service, about: About) -> None:
     own_lines = service.settings.thresholds is not None
+    no_evidence = (gr.update(visible=False), "", gr.update(visible=False))
 
     def judged(upload: dict[str, Any] | None, strength: float, method: str, label: str):
-        """Verdict, whether there is evidence, its figure, and the faces to choose from."""
+        """Verdict, what the file says of itself, whether there is evidence, its figure, and faces to choose from."""
         if not upload:
-            return panels.WAITING, gr.Column(visible=False), "", gr.Radio(visible=False)
+            return panels.WAITING, "", *no_evidence
         found = service.explain(upload, label or None, method)
         if isinstance(found, Result):
-            panel = panels.verdict_panel(found, service.detector.config, own_lines)
-            return panel, gr.Column(visible=False), "", gr.Radio(visible=False)
+            said = panels.provenance_panel(service.provenance(upload)) if found.error is None else ""
+            return panels.verdict_panel(found, service.detector.config, own_lines), said, *no_evidence
         panel = panels.verdict_panel(found.result, service.detector.config, own_lines)
+        said = panels.provenance_panel(service.provenance(upload), found.picture.size)
         choices = [(f"Face {number + 1}", number) for number in range(len(found.result.faces))]
         chooser = gr.Radio(choices, value=found.face, visible=len(choices) > 1)
-        return panel, gr.Column(visible=True), panels.evidence_figure(found, strength / 100), chooser
+        return panel, said, gr.Column(visible=True), panels.evidence_figure(found, strength / 100), chooser
 
     def redrawn(upload: dict[str, Any] | None, face: int | None, strength: float, method: str, label: str):
         """The figure for another face, method or label."""
@@ -128,8 +130,9 @@ def _one_picture(service: Service, about: About) -> None:
             load_picture(data, name=name, limits=service.settings.limits)
         except PictureError as error:
             refused = panels.verdict_panel(Result(name, None, None, error=str(error)), service.detector.config)
-            return None, refused, gr.Column(visible=False), "", gr.Radio(visible=False)
-        path = save_bytes_to_cache(data, "address.picture", picture.GRADIO_CACHE)
+            return None, refused, "", *no_evidence
+        kind = read_provenance(data).format.lower()  # browsers show what they know by its suffix
+        path = save_bytes_to_cache(data, f"address.{kind}", picture.GRADIO_CACHE)
         picture.temp_files.add(path)
         return path, *judged({"path": path, "orig_name": name}, strength, method, label)
 
@@ -158,8 +161,9 @@ def _one_picture(service: Service, about: About) -> None:
                     [(METHOD_NAMES[name], name) for name in METHODS], value=METHODS[0], label="How the map is made"
                 )
             save = gr.Button("Save the picture with its map", size="sm")
+    said = gr.HTML(elem_id="said")
 
-    look, out = [strength, method, label], [panel, evidence, overlay, faces]
+    look, out = [strength, method, label], [panel, said, evidence, overlay, faces]
     # preprocess=False hands over the path of the file as it was sent. Otherwise gr.Image opens it with Pillow first
     # and saves it again: outside our guarded decoder, and without the traces that the model reads.
     ask: dict[str, Any] = {"preprocess": False, "concurrency_id": JUDGE, "api_visibility": "private"}

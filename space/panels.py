@@ -8,10 +8,11 @@ from io import BytesIO
 
 from PIL import Image
 
-from fakeface import Explanation, FakeFaceConfig, Result
+from fakeface import Explanation, FakeFaceConfig, Provenance, Result
 from fakeface.detector import TOO_SMALL
 from fakeface.drawing import draw_faces, map_layer
 from fakeface.explain import colour_table
+from fakeface.provenance import ABSENCE
 
 SHOWN_SIDE = 1024  # pixels; the picture with its boxes is for looking at
 
@@ -32,6 +33,8 @@ MAP_LABELS = {
     "real": "Where it looks like a photograph to the model",
 }
 NOTHING_STOOD_OUT = "No part of the face stood out"
+SAYS_GENERATED = "The file itself says that a generative model was at work."
+UNCHECKED = "The verdict above takes none of this into account: anyone can write such notes, or wipe them."
 OWN_LINES = "The lines are this server's own, so the error rate measured for the model does not hold for them."
 
 
@@ -114,6 +117,21 @@ def operating_point(target_fpr: float | None, faces: int = 1) -> str:
         f"of {photos} real photos about {called:g} {is_called} called generated."
     )
     return line if faces < 2 else f"{line} That is for one face: among {faces} faces one wrong call is likelier."
+
+
+def provenance_panel(found: Provenance, size: tuple[int, int] | None = None) -> str:
+    """What a file says it has been through; `size` is the picture's width and height in pixels, where known."""
+    lines = [(line.name, line.value, line.says) for line in found.lines()]
+    if size:
+        lines.insert(1, ("size", f"{size[0]} x {size[1]} pixels", ""))
+    items = "".join(
+        f'<div class="{says}"><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>' for name, value, says in lines
+    )
+    claim = f"<p><b>{SAYS_GENERATED}</b></p>" if found.says_generated else ""
+    return (
+        '<section class="limits" aria-labelledby="said-title"><h2 id="said-title">What the file says it has been '
+        f"through</h2>{claim}<dl>{items}</dl><p>{UNCHECKED} {ABSENCE}</p></section>"
+    )
 
 
 def evidence_figure(explanation: Explanation, strength: float) -> str:

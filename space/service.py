@@ -14,7 +14,16 @@ from typing import Any
 from PIL import Image
 from settings import Settings
 
-from fakeface import Detector, Explanation, PictureError, Result, load_picture, picture_bytes
+from fakeface import (
+    Detector,
+    Explanation,
+    PictureError,
+    Provenance,
+    Result,
+    load_picture,
+    picture_bytes,
+    read_provenance,
+)
 from fakeface.preparation import Case
 
 # Those that cost a fraction of a prediction; a gradient-free one costs a hundred, too much for a shared server.
@@ -132,6 +141,15 @@ class Service:
             if error.reason == "no-face":
                 return Result(name, None, "no face", (error.problem,))
             return refusal(error.picture or name, error)
+
+    def provenance(self, upload: dict[str, Any] | None) -> Provenance:
+        """What the file of one picture says it has been through.
+
+        Raises:
+            PictureError: as `read` does.
+        """
+        name, data = self.read(upload)
+        return read_provenance(data, name=name, limits=self.settings.limits)
 
     def _load(self, name: str, data: bytes) -> Image.Image:
         return load_picture(data, name=name, limits=self.settings.limits)

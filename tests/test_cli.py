@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from hostile import chunk
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 from safetensors.torch import load_file, save_file
 from tiny import picture, tiny_folder
 from typer.testing import CliRunner, Result
@@ -114,6 +115,17 @@ def test_json_has_one_object_per_picture_refused_ones_too():
     assert judged["picture"] == "a.png"
     assert 0 <= judged["score"] <= 1
     assert judged["verdict"] in ("real", "generated", "uncertain")
+
+
+def test_provenance_says_what_the_file_claims():
+    info = PngInfo()
+    info.add_text("Software", "Midjourney")
+    picture().save("b.png", pnginfo=info)
+    lines = invoke("predict", "b.png", "--provenance").stdout.splitlines()
+    assert lines[1] == "       format: PNG"
+    assert lines[-1] == "       software: Midjourney"
+    (claim,) = json.loads(invoke("predict", "b.png", "--provenance", "--json").stdout)["provenance"]["claims"]
+    assert claim == {"name": "software", "value": "Midjourney", "says": "generated"}
 
 
 def test_nothing_readable_is_exit_code_1():

@@ -11,9 +11,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageFilter
 
-# `--cpu --num_processes 2` silently runs one process; this starts two gloo ranks, and the test asserts that it did.
-TWO_RANKS = ["-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2", "--num_machines", "1"]
-TWO_RANKS += ["--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", "0"]
+LAUNCH = ["-m", "accelerate.commands.launch", "--config_file"]
 TINY = ["--architecture", "cnn", "--image-size", "16", "--crop-fraction", "1", "--batch-size", "8", "--workers", "1"]
 TINY += ["--learning-rate", "0.01", "--threads", "1"]
 
@@ -34,17 +32,22 @@ def make_pictures(folder: Path) -> Path:
     return folder
 
 
-def command(repo: Path, *arguments: object, ranks: int = 1) -> tuple[list[str], dict[str, str]]:
-    launcher = [] if ranks == 1 else TWO_RANKS
+def command(
+    repo: Path, *arguments: object, ranks: int = 1, config: Path | None = None, script: Path | None = None
+) -> tuple[list[str], dict[str, str]]:
+    """Words and environment of a run; `config` is a file for accelerate, `script` stands in for train.py."""
+    # `--cpu --num_processes 2` silently runs one process; this file starts two gloo ranks.
+    config = config or repo / "configs" / "accelerate" / "cpu-two-ranks.yaml"
+    launcher = [] if ranks == 1 else [*LAUNCH, str(config), "--main_process_port", "0"]
     environment = {**os.environ, "ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"}
-    return [sys.executable, *launcher, str(repo / "train.py"), *map(str, arguments)], environment
+    return [sys.executable, *launcher, str(script or repo / "train.py"), *map(str, arguments)], environment
 
 
 def run_train(
-    repo: Path, *arguments: object, ranks: int = 1, largest: int | None = None
+    repo: Path, *arguments: object, ranks: int = 1, largest: int | None = None, **how: Path
 ) -> subprocess.CompletedProcess[str]:
-    """Run it to its end; `largest` is the size in bytes at which a file meets its full disk."""
-    words, environment = command(repo, *arguments, ranks=ranks)
+    """Run it to its end; `largest` is the size in bytes at which a file meets its full disk, `how` as for `command`."""
+    words, environment = command(repo, *arguments, ranks=ranks, **how)
     if largest is not None:
         words = ["prlimit", f"--fsize={largest}", *words]
     return subprocess.run(words, env=environment, capture_output=True, text=True, timeout=300)

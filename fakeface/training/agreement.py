@@ -40,8 +40,14 @@ def everywhere(accelerator: Accelerator, what: str, work: Callable[[], Value]) -
     return result  # type: ignore[return-value]
 
 
-def on_main(accelerator: Accelerator, what: str, work: Callable[[], Any]) -> None:
+def on_main(
+    accelerator: Accelerator, what: str, work: Callable[[], Any], more: tuple[type[Exception], ...] = ()
+) -> None:
     """The main process does something while the others wait.
+
+    Args:
+        accelerator, what, work: as for `everywhere`.
+        more: errors that are no fault of the program either.
 
     Raises:
         TrainingError: on every rank, if it failed.
@@ -50,7 +56,7 @@ def on_main(accelerator: Accelerator, what: str, work: Callable[[], Any]) -> Non
     if accelerator.is_main_process:
         try:
             work()
-        except FAILURES as error:
+        except (*FAILURES, *more) as error:
             failure = [words(error)]
     broadcast_object_list(failure)
     if failure[0]:

@@ -22,6 +22,11 @@ TRUNK_LAYER = re.compile(r"\btrunk\.(?:layer(\d))?")
 
 
 def build_accelerator(recipe: Recipe) -> Accelerator:
+    """accelerate's view of processes, devices and precision.
+
+    Raises:
+        RecipeError: the launcher's configuration asks for FSDP or DeepSpeed, and accelerate passes over it.
+    """
     accelerator = Accelerator(
         mixed_precision=recipe.mixed_precision or None,
         gradient_accumulation_steps=recipe.gradient_accumulation,
@@ -31,6 +36,12 @@ def build_accelerator(recipe: Recipe) -> Accelerator:
         # The others wait while rank 0 checks and matches the pictures, longer than the usual 10 or 30 minutes.
         kwargs_handlers=[InitProcessGroupKwargs(timeout=timedelta(days=1))],
     )
+    for kind in SHARDED:
+        if os.environ.get(f"ACCELERATE_USE_{kind.value}") == "true" and accelerator.distributed_type != kind:
+            raise RecipeError(
+                f"{kind.value} was asked for, but accelerate has it on GPUs only and would go on without; "
+                "launch with configs/accelerate/cpu-two-ranks.yaml on CPUs"
+            )
     if plugin := accelerator.state.deepspeed_plugin:  # it would ask a data loader prepared together with the model
         plugin.deepspeed_config["train_micro_batch_size_per_gpu"] = recipe.batch_size
     return accelerator
@@ -44,7 +55,7 @@ def share_cores(recipe: Recipe, accelerator: Accelerator) -> None:
 
 
 def build_model(recipe: Recipe, accelerator: Accelerator) -> FakeFaceForImageClassification:
-    """The model at its start, in memory as channels last."""
+    """The model at its start, in memory as channels last where its weights stay whole."""
     config = FakeFaceConfig(
         architecture=recipe.architecture,
         image_size=recipe.image_size,
@@ -57,6 +68,10 @@ def build_model(recipe: Recipe, accelerator: Accelerator) -> FakeFaceForImageCla
     if accelerator.num_processes > 1 and accelerator.device.type == "cuda":
         # Statistics of all ranks' pictures, so that two ranks of 16 train as one of 32; CPUs have no such layer.
         model = nn.SyncBatchNorm.convert_sync_batchnorm(model)
+    if accelerator.distributed_type == DistributedType.FSDP:  # takes contiguous weights only
+        # accelerate asks for the embeddings of a language model; transformers raises where there are none.
+        model.get_input_embeddings = lambda: None  # type: ignore[method-assign]
+        return model  # type: ignore[return-value]
     return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
@@ -71,7 +86,7 @@ def weight_average(recipe: Recipe, model: nn.Module, accelerator: Accelerator) -
     """
     if not recipe.ema:
         return None
-    if accelerator.distributed_type in (DistributedType.FSDP, DistributedType.DEEPSPEED):
+    if accelerator.distributed_type in SHARDED:
         raise RecipeError(
             f"ema is {recipe.ema}: the moving average needs whole weights on every rank; set it to 0 here"
         )

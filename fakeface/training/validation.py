@@ -27,6 +27,7 @@ from .agreement import on_main
 from .building import SHARDED
 from .checkpoints import sync_folder
 from .progress import Progress
+from .pushing import push_best, push_result
 from .run_folder import RUN_RECORD, write_curves
 from .stopping import StopRequest
 
@@ -98,6 +99,7 @@ def validate(
         write_curves(run, progress.history)
         if kept:
             sync_folder(save_model_folder(run / "best", kept, processor))
+            push_best(run, recipe, accelerator)
 
     on_main(accelerator, f"write into {run}", write)
     progress.best = max(progress.best, entry[recipe.select_on])
@@ -149,6 +151,7 @@ def finish(
         accelerator.print(f"model folder: {folder}")
 
     on_main(accelerator, f"write into {run}", write)
+    push_result(run, recipe, accelerator)
 
 
 __all__ = ["auc", "channels_last", "finish", "margins", "unwrap", "validate", "whole"]

@@ -90,7 +90,10 @@ def browser() -> Iterator[Browser]:
     if program is None:
         pytest.skip("needs Chromium or Chrome: apt-get install chromium")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        browser = playwright.chromium.launch(
+            executable_path=program,
+            args=["--no-sandbox", "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"],
+        )
         yield browser
         browser.close()
 

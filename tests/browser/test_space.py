@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 from playwright.sync_api import Locator, Page, expect
 
 from fakeface import Detector
@@ -140,6 +141,18 @@ def test_without_a_face_nothing_is_guessed_and_a_tiny_one_is_said_to_be_too_smal
     face_page.get_by_role("button", name="Tiny copy").click()
     expect(panel.get_by_role("heading")).to_have_text("Cannot tell")
     expect(panel).to_contain_text("The face is too small to judge. Look for a larger copy of the picture.")
+
+
+def test_what_the_file_says_stands_below_and_is_text(page: Page, tmp_path: Path):
+    info = PngInfo()
+    info.add_text("parameters", "<b>portrait</b>, Steps: 20")
+    Image.new("RGB", (300, 200), (200, 120, 90)).save(tmp_path / "claims.png", pnginfo=info)
+    upload(page, tmp_path / "claims.png")
+    said = page.get_by_role("region", name="What the file says it has been through")
+    expect(said).to_contain_text("300 x 200 pixels")
+    expect(said).to_contain_text("The file itself says that a generative model was at work.")
+    expect(said).to_contain_text("parameters: <b>portrait</b>, Steps: 20")
+    expect(said).to_contain_text("What is not found means nothing")
 
 
 def test_the_curious_choose_label_and_method(face_page: Page):

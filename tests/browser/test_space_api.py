@@ -52,6 +52,14 @@ def test_a_map_comes_as_a_file_with_the_verdict(client: Client, picture: Path):
         assert overlay.size == (320, 240)
 
 
+def test_what_a_file_says_comes_as_data(client: Client, picture: Path):
+    found = client.predict(handle_file(picture), api_name="/provenance")
+    assert (found["format"], found["jpeg_quality"], found["content_credentials"]) == ("JPEG", 60, False)
+    assert found["size"] == picture.stat().st_size
+    refused = client.predict({"path": "https://127.0.0.1/a.jpg"}, api_name="/provenance")
+    assert "not on the public internet" in refused["error"]
+
+
 def test_a_method_that_is_not_there_is_refused_in_words(client: Client, picture: Path):
     with pytest.raises(AppError, match="unknown method 'guess': choose one of centred-cam"):
         client.predict(handle_file(picture), "real", "guess", api_name="/explain")
@@ -60,7 +68,7 @@ def test_a_method_that_is_not_there_is_refused_in_words(client: Client, picture:
 def test_endpoints_are_named_typed_and_described(space: str):
     with urllib.request.urlopen(f"{space}gradio_api/info", timeout=ANSWERING) as answer:
         endpoints = json.load(answer)["named_endpoints"]
-    assert set(endpoints) == {"/predict", "/predict_many", "/explain"}
+    assert set(endpoints) == {"/predict", "/predict_many", "/explain", "/provenance"}
     names = [parameter["parameter_name"] for parameter in endpoints["/explain"]["parameters"]]
     assert names == ["picture", "label", "method", "face"]
     assert endpoints["/explain"]["parameters"][1]["type"] == {"enum": ["verdict", "real", "generated"]}

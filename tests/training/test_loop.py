@@ -30,14 +30,32 @@ def test_a_gradient_that_is_no_number_stops_before_anything_is_saved(repo, pictu
     assert all(tensor.isfinite().all() for tensor in load_file(saved / "model.safetensors").values())
 
 
-def test_two_ranks_take_the_steps_of_one_process_with_accumulation(repo, pictures, tmp_path):
+# accelerate passes over FSDP on CPUs. Told that the ranks are on GPUs, it shards the weights, here over gloo.
+FSDP_ON_CPUS = """
+import sys
+sys.path.insert(0, {!r})
+from accelerate import PartialState
+from accelerate.utils import DistributedType
+PartialState(cpu=True)
+PartialState._shared_state["distributed_type"] = DistributedType.MULTI_GPU
+import train
+train.main()
+"""
+
+
+def test_two_ranks_and_fsdp_take_the_steps_of_one_process_with_accumulation(repo, pictures, tmp_path):
     options = ["--data", pictures, "--architecture", "resnet50-cnn", "--trunk-weights", "none", "--trunk-stages", 1]
     options += ["--image-size", 32, "--batch-size", 4, "--workers", 1, "--threads", 1, "--epochs", 1, "--dropout", 0]
     options += ["--samples-per-epoch", 100, "--batch-norm", "frozen", "--measure", "false", "--profile"]
+    options += ["--checkpoint-steps", 5, "--learning-rate", 1e-4, "--trunk-learning-rate", 1e-4]
+    script = tmp_path / "fsdp.py"
+    script.write_text(FSDP_ON_CPUS.format(str(repo)))
+    fsdp = {"config": repo / "configs" / "accelerate" / "fsdp.yaml", "script": script}
     curves = []
-    for ranks in (1, 2):
-        run = tmp_path / f"on-{ranks}"
-        done = run_train(repo, *options, "--gradient-accumulation", 3 - ranks, "--output", run, ranks=ranks)
+    for name, ranks, how in (("one", 1, {}), ("two", 2, {}), ("fsdp", 2, fsdp)):
+        run = tmp_path / name
+        accumulation = ("--gradient-accumulation", 3 - ranks)
+        done = run_train(repo, *options, *accumulation, "--output", run, ranks=ranks, **how)
         assert done.returncode == 0, done.stderr
         with (run / "curves.csv").open() as file:
             curves.append([float(row["loss"]) for row in csv.DictReader(file) if row["loss"]])
@@ -49,7 +67,17 @@ def test_two_ranks_take_the_steps_of_one_process_with_accumulation(repo, picture
         assert f"{profile['pictures_per_second']:.1f} pictures/s over 7 steps" in done.stdout
     assert len(curves[0]) == 12
     assert curves[1] == pytest.approx(curves[0], rel=0, abs=1e-5)
+    assert curves[2] == pytest.approx(curves[0], rel=0, abs=1e-5)
+    assert (tmp_path / "fsdp" / "checkpoints" / "step-12" / "pytorch_model_fsdp_0" / "__1_0.distcp").exists()
     # Statistics stay as they started, and scale and shift learn
-    state = load_file(tmp_path / "on-2" / "best" / "model.safetensors")
-    assert state["fakeface.trunk.bn1.running_mean"].abs().max() == 0
-    assert state["fakeface.trunk.bn1.bias"].abs().max() > 0
+    for name in ("two", "fsdp"):
+        state = load_file(tmp_path / name / "best" / "model.safetensors")
+        assert state["fakeface.trunk.bn1.running_mean"].abs().max() == 0
+        assert state["fakeface.trunk.bn1.bias"].abs().max() > 0
+
+
+def test_fsdp_that_accelerate_would_pass_over_is_refused(repo, pictures, tmp_path):
+    config = repo / "configs" / "accelerate" / "fsdp.yaml"
+    done = run_train(repo, *TINY, "--data", pictures, "--output", tmp_path / "run", ranks=2, config=config)
+    assert done.returncode != 0
+    assert "train.py: FSDP was asked for, but accelerate has it on GPUs only" in done.stderr

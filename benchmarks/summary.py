@@ -1,0 +1,136 @@
+"""The README's table of what the scripts here measured, read off their CSV files.
+
+    python benchmarks/summary.py [--readme README.md]
+
+A script that has not been run has no row.
+"""
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+
+from fakeface.card import fill_block
+from fakeface.evaluation_text import table
+
+HERE = Path(__file__).parent
+QUICK = "bfloat16 channels last"
+
+
+Reader = Callable[[pd.DataFrame], str]
+
+
+def cell(rows: pd.DataFrame, column: str, **where: str) -> float:
+    """The one number of a column in the row that has these texts in these columns."""
+    chosen = rows
+    for name, text in where.items():
+        chosen = chosen[chosen[name].astype(str) == text]
+    return float(chosen[column].item())
+
+
+def number(form: str = "{:.2f}", column: str = "ratio", **where: str) -> Reader:
+    return lambda rows: form.format(cell(rows, column, **where))
+
+
+def cpu(path: str) -> Reader:
+    return lambda rows: f"{cell(rows, 'ratio', path=path):.2f}, AUC {-cell(rows, 'auc_loss', path=path):+.4f}"
+
+
+def memory(rows: pd.DataFrame) -> str:
+    first, *_, last = rows.loc[rows["what"] == "peak memory", "peak_mib"]
+    return f"{last / first:.3f}"
+
+
+def memory_name(rows: pd.DataFrame) -> str:
+    first, *_, last = rows.loc[rows["what"] == "peak memory", "n"].astype(int)
+    return f"peak memory of `fakeface score` at {last:,} pictures, over that at {first:,}"
+
+
+def kills(rows: pd.DataFrame) -> str:
+    return f"{len(rows) - 1} kills, equal to an undisturbed run: {rows['units'].iloc[-1]}"
+
+
+def hostile(rows: pd.DataFrame) -> str:
+    return f"{len(rows)} files, {rows['seconds'].max():.1f} s and {rows['megabytes'].max():.0f} MB at most"
+
+
+def recall(value: str) -> Reader:
+    where = {"kind": "side in pixels, in a wide picture", "value": value}
+
+    def read(rows: pd.DataFrame) -> str:
+        found, low, high = (cell(rows, column, **where) for column in ("recall", "low", "high"))
+        return f"{found:.2f} ({low:.2f}–{high:.2f})"
+
+    return read
+
+
+# Script, what was measured (or how to name it by the figures), and how to read it.
+ROWS: list[tuple[str, str | Reader, Reader]] = [
+    (
+        "score",
+        "`fakeface score` on JPEG files, over the bare model on ready tensors",
+        number(what="score without faces", precision=QUICK),
+    ),
+    ("score", "… with the search for faces", number(what="score with faces", precision=QUICK)),
+    (
+        "score",
+        "… without it, over the stock `pipeline`",
+        number(column="over_pipeline", what="score without faces", precision=QUICK),
+    ),
+    ("score", memory_name, memory),
+    ("score_kills", "`fakeface score` killed at random moments and taken up again", kills),
+    ("cpu_paths", '`dtype="auto"` on a CPU, over plain float32', cpu("bfloat16, channels last, folded (auto)")),
+    ("cpu_paths", "… compiled as well", cpu("bfloat16, channels last, folded, compiled")),
+    ("cpu_paths", "8-bit ONNX, over the same", cpu("ONNX Runtime, 8 bits")),
+    (
+        "start",
+        "time of `fakeface predict one.jpg`, over importing torch and transformers and one forward pass",
+        number(process="predict"),
+    ),
+    ("start", "processor time of `fakeface --help`", number("{:.2f} s", "cpu_s", process="--help")),
+    (
+        "evaluation_rate",
+        "time of `fakeface evaluate` for a picture, over that of `fakeface score`",
+        number(what="evaluate, clean"),
+    ),
+    (
+        "evaluation",
+        "all tables, intervals and the page from 10,000 kept scores, on one core",
+        number("{:.1f} s", "seconds", what="clean and delivered"),
+    ),
+    (
+        "build",
+        "`fakeface data build` on 20,000 pictures of 1024 px, over reading, shrinking and saving in a bare loop",
+        number(what="build", n="20000"),
+    ),
+    ("hostile_files", "broken, hostile and odd files, each opened in a process of its own", hostile),
+    ("face_recall", "faces of 24 pixels in a wide picture that are found", recall("24")),
+    ("face_recall", "faces of 40 pixels", recall("40")),
+]
+
+
+def as_markdown(folder: Path = HERE) -> str:
+    """The table, of the CSV files in a folder."""
+    lines = []
+    for stem, name, read in ROWS:
+        file = folder / f"{stem}.csv"
+        if file.exists():
+            rows = pd.read_csv(file)
+            told = name if isinstance(name, str) else name(rows)
+            lines.append([told, read(rows), f"[`{stem}.py`](benchmarks/{stem}.csv)"])
+    return table(["measured", "figure", "script, CSV"], lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--readme", type=Path, help="also write the table in there")
+    options = parser.parse_args()
+    text = as_markdown()
+    if options.readme:
+        fill_block(options.readme, "benchmarks", text)
+    print(text)
+
+
+if __name__ == "__main__":
+    main()
