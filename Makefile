@@ -26,18 +26,18 @@ demo: .venv/ready
 test: .venv/ready
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)
 
-# Tests of what leans on the libraries most: classes and their folders, pictures, faces, detector, ONNX, training.
+# Tests of what leans on the libraries most: model folders, faces, ONNX, commands. Old libraries warn of each other.
 LOWEST := build/lowest
-LOWEST_TESTS ?= frozen configuration image_processing modeling model_folder hub images faces detector onnx_export \
-	recipe metrics cli upload
+LOWEST_TESTS ?= frozen configuration image_processing modeling hub faces detector onnx_export recipe metrics cli
 test-lowest: $(BIN)/uv
 	@mkdir -p $(LOWEST)
 	@$(BIN)/uv pip compile --quiet --python $(BIN)/python --resolution lowest-direct --extra onnx --no-header \
 		--no-annotate --output-file $(LOWEST)/requirements.txt pyproject.toml
 	@test -x $(LOWEST)/venv/bin/python || $(BIN)/python -m venv --without-pip $(LOWEST)/venv
-	@$(BIN)/uv pip install --quiet --python $(LOWEST)/venv/bin/python --requirement $(LOWEST)/requirements.txt \
-		--requirement tests/lowest.txt
-	@PYTHONPATH=$(CURDIR) $(LOWEST)/venv/bin/python -m pytest -n 2 --dist loadfile $(LOWEST_TESTS:%=tests/test_%.py)
+	@$(BIN)/uv pip install --quiet --python $(LOWEST)/venv/bin/python \
+		--requirement $(LOWEST)/requirements.txt --requirement tests/lowest.txt
+	@$(BIN)/uv pip install --quiet --python $(LOWEST)/venv/bin/python --no-deps --no-build-isolation --editable .
+	@$(LOWEST)/venv/bin/python -m pytest -n 2 --dist loadfile -W default $(LOWEST_TESTS:%=tests/test_%.py)
 
 setup: .venv/ready
 

@@ -238,32 +238,34 @@ def main() -> None:
     parser.add_argument("--cases", type=int, default=160, help="photographs to plant into")
     parser.add_argument("--curves", type=int, default=32, help="generated pictures for curves and stability")
     parser.add_argument("--slow", type=int, default=12, help=f"pictures of either for {SLOW}")
+    parser.add_argument("--default-curves", action="store_true", help="curves and stability of the default alone")
     parser.add_argument("--layers", nargs="+", help="by default the stages of the trunk, and the first block")
     parser.add_argument("--out", type=Path, default=Path(__file__).with_suffix(".csv"))
     parser.add_argument("--page", type=Path, help="also write the tables in there")
     parser.add_argument("--tables-only", action="store_true", help="make the tables anew of the CSV that is there")
     options = parser.parse_args()
-    detector = Detector.from_pretrained(options.model, device="cpu", faces=False)
-    assert isinstance(detector.model, FakeFaceForImageClassification), "an ONNX file has no maps"
-    bench = Bench(detector.model, detector.processor)
-    names = layer_names(detector.model)
-    layers = options.layers or names[: names.index(bench.default[1]) + 2]
     if options.tables_only:
         with options.out.open(newline="") as file:
             rows = [{**r, **{k: float(r[k] or 0) for k in NUMBERS}} for r in csv.DictReader(file)]
     else:
-        rows = measured(bench, detector, options, layers)
+        rows = measured(options)
         with options.out.open("w", newline="") as file:
             writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
             writer.writeheader()
             writer.writerows(rows)
-    text = as_markdown(rows, bench.default)
+    text = as_markdown(rows, next((r["method"], r["layer"]) for r in rows if r["method"]))
     if options.page:
         fill_block(options.page, "maps", text)
     print(text)
 
 
-def measured(bench: Bench, detector: Detector, options: argparse.Namespace, layers: Sequence[str]) -> list[Row]:
+def measured(options: argparse.Namespace) -> list[Row]:
+    """All rows, those of the default way first."""
+    detector = Detector.from_pretrained(options.model, device="cpu", faces=False)
+    assert isinstance(detector.model, FakeFaceForImageClassification), "an ONNX file has no maps"
+    bench = Bench(detector.model, detector.processor)
+    names = layer_names(detector.model)
+    layers = options.layers or names[: names.index(bench.default[1]) + 2]
     real, generated = squares_of(detector, options.data, Path(options.model))
     print(f"{len(real)} photographs, {len(generated)} generated pictures to draw from", file=sys.stderr, flush=True)
     rng = np.random.default_rng(0)
@@ -274,7 +276,7 @@ def measured(bench: Bench, detector: Detector, options: argparse.Namespace, laye
     for patch in OTHER_PATCHES:
         rows += pointing_rows(bench, faces, generated, [bench.default], 0, patch=patch)
     rows += pointing_rows(bench, faces, real, [bench.default], 0, of="real")
-    return rows + curve_rows(bench, shown, ways, options.slow)
+    return rows + curve_rows(bench, shown, ways[:1] if options.default_curves else ways, options.slow)
 
 
 if __name__ == "__main__":

@@ -194,7 +194,8 @@ def weigh(
 def _evaluating(model: nn.Module) -> Iterator[None]:
     """Evaluation mode inside, each module's own mode again afterwards."""
     training = [module for module in model.modules() if module.training]
-    model.eval()
+    if training:  # to set the mode of each module anew would take a hundredth of a prediction
+        model.eval()
     try:
         yield
     finally:

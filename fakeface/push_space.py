@@ -68,7 +68,7 @@ def write_space(folder: Path, model: str, source: Path = SPACE) -> None:
     """Write the files of a Space: the app, the package without its commands' entry, what both need, and the list.
 
     Raises:
-        SpaceError: the app is not there.
+        SpaceError: the app is not there, or fakeface is not installed.
     """
     if not (source / "app.py").is_file():
         raise SpaceError(f"{source}: has no app.py; clone the repository, and push from there or name its space/")
@@ -83,8 +83,15 @@ def write_space(folder: Path, model: str, source: Path = SPACE) -> None:
 
 
 def requirements() -> str:
-    """What the package needs, a line each; Gradio comes with the Space, in the version that its card names."""
-    needed = importlib.metadata.requires("fakeface") or []
+    """What the package needs, a line each; Gradio comes with the Space, in the version that its card names.
+
+    Raises:
+        SpaceError: the package is not installed, so that nothing tells what it needs.
+    """
+    try:
+        needed = importlib.metadata.requires("fakeface") or []
+    except importlib.metadata.PackageNotFoundError:
+        raise SpaceError("fakeface is not installed; run `make setup` in its checkout") from None
     return "".join(f"{line}\n" for line in needed if "extra ==" not in line and not line.startswith("gradio"))
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 from gradio_client import Client, handle_file
+from gradio_client.utils import QueueError
 from hostile import write_corpus
 from serving import ANSWERING, serve
 
@@ -17,12 +18,14 @@ pytestmark = pytest.mark.browser
 
 @pytest.fixture(scope="module")
 def small_space(repo: Path, model_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A Space that takes a megabyte at most, and any number of pictures."""
+    """A Space that takes a megabyte at most, any number of pictures, two waiting requests, and never decides."""
     settings = {
         "FAKEFACE_MODEL": str(model_folder),
         "FAKEFACE_MAX_MEGABYTES": "1",
         "FAKEFACE_MAX_PICTURES": "1000",
         "FAKEFACE_MAX_SECONDS": "1000",
+        "FAKEFACE_QUEUE": "2",
+        "FAKEFACE_THRESHOLDS": "0,1",
     }
     with serve(repo, tmp_path_factory.mktemp("small_space"), **settings) as address:
         yield address
@@ -39,6 +42,7 @@ def test_the_hostile_corpus_gets_answers_or_clean_refusals(small_space: str, rep
         if answer["error"] is None:
             assert expected[name] in ("picture", "either"), name
             assert 0 <= answer["score"] <= 1
+            assert answer["verdict"] == "uncertain"  # the thresholds of the environment
         else:
             assert expected[name] != "picture", name
             assert answer["error"].startswith(f"{name}: ")
@@ -71,6 +75,25 @@ def test_no_file_of_the_server_and_no_inner_address_is_handed_out(space: str, re
         urllib.request.urlopen(space + route.format(repo=repo), timeout=ANSWERING)
     assert refused.value.code in (400, 403, 404, 500)
     assert b"root:" not in refused.value.read()
+
+
+def test_a_full_queue_is_said_to_be_full_and_the_others_are_answered(small_space: str, repo: Path):
+    portrait = handle_file(repo / "space" / "examples" / "portrait.jpg")
+    clients = [Client(small_space, verbose=False) for _ in range(3)]
+    jobs = [client.submit([portrait] * 40, api_name="/predict_many") for client in clients * 3]
+    met = [job.exception(timeout=ANSWERING) for job in jobs]
+    assert {type(error) for error in met} == {type(None), QueueError}
+    answered = [job.result() for job, error in zip(jobs, met, strict=True) if error is None]
+    assert [len(answer) for answer in answered] == [40] * len(answered)
+
+
+def test_assistants_find_the_tools_with_their_descriptions(space: str):
+    with urllib.request.urlopen(f"{space}gradio_api/mcp/schema", timeout=ANSWERING) as answer:
+        tools = {tool["name"]: tool for tool in json.load(answer)}
+    assert set(tools) == {"predict", "predict_many", "explain", "provenance"}
+    assert tools["predict"]["inputSchema"]["required"] == ["picture"]
+    assert tools["explain"]["inputSchema"]["properties"]["label"]["enum"] == ["verdict", "real", "generated"]
+    assert tools["provenance"]["description"].startswith("Read what a picture file says it has been through")
 
 
 def test_ready_says_which_model_is_served(space: str):
