@@ -51,6 +51,19 @@ def kills(rows: pd.DataFrame) -> str:
     return f"{len(rows) - 1} kills, equal to an undisturbed run: {rows['units'].iloc[-1]}"
 
 
+def resumed(rows: pd.DataFrame) -> str:
+    return f"{len(rows)} kills, {int(rows['equal'].sum())} times the weights of an undisturbed run"
+
+
+def space_name(rows: pd.DataFrame) -> str:
+    return f"the Space, {rows['clients'].item()} clients at once: median latency, over that of one client"
+
+
+def space(rows: pd.DataFrame) -> str:
+    answered, full, errors = (int(rows[name].item()) for name in ("answered", "queue_full", "errors"))
+    return f"{rows['latency_ratio'].item():.1f}; {answered} answers, {full} times queue full, {errors} errors"
+
+
 def hostile(rows: pd.DataFrame) -> str:
     return f"{len(rows)} files, {rows['seconds'].max():.1f} s and {rows['megabytes'].max():.0f} MB at most"
 
@@ -104,6 +117,20 @@ ROWS: list[tuple[str, str | Reader, Reader]] = [
         "`fakeface data build` on 20,000 pictures of 1024 px, over reading, shrinking and saving in a bare loop",
         number(what="build", n="20000"),
     ),
+    (
+        "train_rate",
+        "`train.py`, over a bare loop on random tensors",
+        number(column="over_bare_loop", what="train.py, one rank"),
+    ),
+    (
+        "train_rate",
+        "… two ranks of one thread, over one rank of two",
+        number(column="over_one_rank", what="train.py, two ranks"),
+    ),
+    ("train_kills", "training on two ranks, killed at random steps and resumed", resumed),
+    ("explain_cost", "a prediction with its map, over one without, on a CPU", number(what="Detector", dtype="float32")),
+    ("space_load", space_name, space),
+    ("space_load", "… the Space's memory after them, over before", number(column="memory_ratio")),
     ("hostile_files", "broken, hostile and odd files, each opened in a process of its own", hostile),
     ("face_recall", "faces of 24 pixels in a wide picture that are found", recall("24")),
     ("face_recall", "faces of 40 pixels", recall("40")),
