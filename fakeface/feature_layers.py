@@ -32,7 +32,7 @@ def layer_used(model: FakeFaceForImageClassification, layer: str | None) -> str:
     if layer is None:
         if model.config.architecture == "resnet50-cnn":
             return "trunk"
-        return names[-2] if len(names) > 1 else names[0]  # the last block of cnn is a pooling
+        return names[max(len(names) - 2, 0)]  # the last block of cnn is a pooling
     if layer not in names:
         raise ValueError(f"unknown layer {layer!r}: this model has {', '.join(names)}")
     return layer
