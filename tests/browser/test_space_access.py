@@ -19,6 +19,7 @@ def expect_a_verdict(page: Page) -> None:
 
 def test_a_picture_can_be_pasted(page: Page, repo: Path):
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.bring_to_front()  # only a page with the focus may read the clipboard
     content = base64.b64encode((repo / "docs" / "screenshot.png").read_bytes()).decode()
     page.evaluate(
         """async (content) => {
@@ -34,6 +35,9 @@ def test_a_picture_can_be_pasted(page: Page, repo: Path):
 def test_the_camera_takes_a_picture(page: Page):
     page.locator("#picture").get_by_role("button", name="Capture from camera").click()
     page.get_by_text("Click to Access Webcam").click()
+    page.wait_for_function(
+        "document.querySelector('#picture video')?.videoWidth > 0"
+    )  # before, there is nothing to take
     page.get_by_role("button", name="capture photo").click()
     expect_a_verdict(page)
 
