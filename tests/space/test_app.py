@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from fakeface.model_folder import SHIPPED
+
 
 @pytest.mark.parametrize(
     ("variables", "words"),
@@ -18,7 +20,8 @@ import pytest
 )
 def test_a_wrong_setting_ends_it_with_one_line(variables: dict[str, str], words: str, repo: Path):
     command = [sys.executable, str(repo / "space" / "app.py")]
-    ended = subprocess.run(command, env={**os.environ, **variables}, capture_output=True, text=True)
+    settings = {"FAKEFACE_MODEL": str(repo / SHIPPED), **variables}
+    ended = subprocess.run(command, env={**os.environ, **settings}, capture_output=True, text=True)
     assert ended.returncode == 1
     assert words in ended.stderr.splitlines()[-1]
     assert "Traceback" not in ended.stderr
