@@ -82,13 +82,15 @@ def recall(value: str) -> Reader:
 ROWS: list[tuple[str, str | Reader, Reader]] = [
     (
         "score",
-        "`fakeface score` on JPEG files, over the bare model on ready tensors",
+        "`fakeface score` on JPEG files in bfloat16, over the bare model on ready tensors",
         number(what="score without faces", precision=QUICK),
     ),
     ("score", "… with the search for faces", number(what="score with faces", precision=QUICK)),
+    ("score", "… both in float32: without", number(what="score without faces", precision="float32")),
+    ("score", "… and with it", number(what="score with faces", precision="float32")),
     (
         "score",
-        "… without it, over the stock `pipeline`",
+        "`fakeface score` without it, over the stock `pipeline`",
         number(column="over_pipeline", what="score without faces", precision=QUICK),
     ),
     ("score", memory_name, memory),
@@ -104,7 +106,7 @@ ROWS: list[tuple[str, str | Reader, Reader]] = [
     ("start", "processor time of `fakeface --help`", number("{:.2f} s", "cpu_s", process="--help")),
     (
         "evaluation_rate",
-        "time of `fakeface evaluate` for a picture, over that of `fakeface score`",
+        "pictures a second of `fakeface evaluate`, over those of `fakeface score`",
         number(what="evaluate, clean"),
     ),
     (

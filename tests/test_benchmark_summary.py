@@ -15,17 +15,18 @@ def test_rows_come_from_the_csv_files_that_are_there(tmp_path):
         "what,precision,n,ratio,over_pipeline,peak_mib\n"
         "score without faces,bfloat16 channels last,2000,0.91,3.5,\n"
         "score with faces,bfloat16 channels last,2000,0.76,2.5,\n"
+        "score without faces,float32,2000,0.93,1.5,\nscore with faces,float32,2000,0.82,1.5,\n"
         "peak memory,,1000,1,,800\npeak memory,,50000,1.1,,880\n"
     )
     (tmp_path / "score_kills.csv").write_text("kill,seconds,units\n1,2.5,1\n2,3.5,2\nequal to it,,no\n")
     text = as_markdown(tmp_path)
     assert "| 0.91 | [`score.py`](benchmarks/score.csv) |" in text
-    assert "| … without it, over the stock `pipeline` | 3.50 |" in text
+    assert "without it, over the stock `pipeline` | 3.50 |" in text
     assert "at 50,000 pictures, over that at 1,000 | 1.100 |" in text
     assert "| 2 kills, equal to an undisturbed run: no |" in text
     assert "| 1.38 | [`start.py`](benchmarks/start.csv) |" in text
     assert "| 0.36 s |" in text
-    assert len(text.splitlines()) == 2 + 4 + 1 + 2
+    assert len(text.splitlines()) == 2 + 6 + 1 + 2
 
 
 def test_a_row_that_is_missing_from_a_file_is_no_figure(tmp_path):
