@@ -10,10 +10,7 @@ about five minutes, and 3 GB for temporary files.
 """
 
 import argparse
-import csv
-import io
 import os
-import sys
 import tempfile
 import threading
 import time
@@ -24,6 +21,7 @@ from pathlib import Path
 
 import numpy as np
 import psutil
+from figures_file import keep
 from PIL import Image
 
 from fakeface.data.build import build
@@ -141,12 +139,7 @@ def main() -> None:
         pace = time_bare(files[:BARE], options.workers) / len(files[:BARE])
         rows = [measure_build(files[:count], pace, options.workers) for count in options.pictures]
     rows.append(measure_duplicates(options.hashes))
-    text = io.StringIO()
-    writer = csv.DictWriter(text, ["what", "n", "seconds", "bare_seconds", "ratio", "peak_mib"], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    options.out.write_text(text.getvalue())
-    sys.stdout.write(text.getvalue())
+    keep(options.out, rows, ["what", "n", "seconds", "bare_seconds", "ratio", "peak_mib"])
 
 
 if __name__ == "__main__":

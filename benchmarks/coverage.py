@@ -9,13 +9,11 @@ size are taken on the same trials, and so err together.
 """
 
 import argparse
-import csv
-import io
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from figures_file import keep
 from scipy.special import expit
 
 from fakeface.figures import FIGURES, OF_PROBABILITIES
@@ -57,12 +55,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path(__file__).with_suffix(".csv"))
     options = parser.parse_args()
     rows = [row for size in options.sizes for scores in SURENESS for row in measure(size, scores, options.trials)]
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    options.out.write_text(text.getvalue())
-    sys.stdout.write(text.getvalue())
+    keep(options.out, rows)
 
 
 if __name__ == "__main__":

@@ -7,9 +7,6 @@ clean and delivered sharing the number; `with the sweep` has that many once more
 """
 
 import argparse
-import csv
-import io
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -18,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from figures_file import keep
 
 from fakeface.data.sweep import SWEEP
 from fakeface.evaluation import write_report
@@ -70,12 +68,7 @@ def main() -> None:
     plain = made(options.pictures, ["clean", "delivered"])
     swept = pd.concat([plain, made(options.pictures, list(SWEEP))], ignore_index=True)
     rows = [measure("clean and delivered", plain), measure("with the sweep", swept)]
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    options.out.write_text(text.getvalue())
-    sys.stdout.write(text.getvalue())
+    keep(options.out, rows)
 
 
 if __name__ == "__main__":

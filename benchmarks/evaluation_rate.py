@@ -12,16 +12,15 @@ Nothing heavy is imported at the top: the workers of a run import this file.
 """
 
 import argparse
-import csv
 import glob
-import io
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from figures_file import keep
 
 BATCH, WORKERS = 32, 2
 
@@ -84,12 +83,7 @@ def main() -> None:
         seconds = statistics.median(one[what] for one in taken)
         rows.append({"what": what, "pictures": count, "rounds": len(taken), "seconds": round(seconds, 2)})
         rows[-1] |= {"per_second": round(count / seconds, 2), "ratio": round(ratio, 3)}
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    options.out.write_text(text.getvalue())
-    sys.stdout.write(text.getvalue())
+    keep(options.out, rows)
 
 
 if __name__ == "__main__":

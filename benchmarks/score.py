@@ -15,16 +15,16 @@ Nothing heavy is imported at the top: the workers of a run import this file.
 """
 
 import argparse
-import csv
 import glob
 import os
-import sys
 import tempfile
 import time
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
+
+from figures_file import keep
 
 COLUMNS = ["what", "precision", "n", "seconds", "per_second", "ratio", "over_prepared", "over_pipeline", "auc"]
 COLUMNS += ["peak_mib"]
@@ -193,11 +193,7 @@ def main() -> None:
             make_pictures(Path(scratch) / "noise", options.pictures, SIDE, os.cpu_count() or 1)
         rows = measure_speed(options, Path(scratch), labels)
     rows += measure_memory(options.memory, options.workers)
-    with open(options.out, "w", newline="") as file:
-        for stream in (file, sys.stdout):
-            writer = csv.DictWriter(stream, COLUMNS, lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(rows)
+    keep(options.out, rows, COLUMNS)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ count, and neither do those before the first file is there, while Python still i
 """
 
 import argparse
-import csv
 import os
 import random
 import signal
@@ -20,6 +19,7 @@ import time
 from pathlib import Path
 
 from build import make_pictures
+from figures_file import keep
 
 PACKAGE = Path(__file__).resolve().parents[1]
 
@@ -97,11 +97,7 @@ def main() -> int:
         finish(folder, out)
         same &= tables(out) == whole
     rows.append({"kill": "equal to an undisturbed run", "units": "yes" if same else "no"})
-    with open(options.out, "w", newline="") as file:
-        for stream in (file, sys.stdout):
-            writer = csv.DictWriter(stream, ["kill", "seconds", "units"], lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(rows)
+    keep(options.out, rows, ["kill", "seconds", "units"])
     return 0 if same else 1
 
 

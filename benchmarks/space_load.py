@@ -10,7 +10,6 @@ and makes the exit code 1. Clients share the machine with the server, so its lat
 """
 
 import argparse
-import csv
 import os
 import socket
 import statistics
@@ -23,6 +22,7 @@ from collections import Counter
 from pathlib import Path
 
 import psutil
+from figures_file import keep
 from gradio_client import Client, handle_file
 from gradio_client.utils import QueueError
 
@@ -106,11 +106,7 @@ def measure(address: str, server: subprocess.Popen[bytes], options: argparse.Nam
         "memory_ratio": f"{after / before:.3f}",
         "processors": os.cpu_count(),
     }
-    with options.output.open("w", newline="") as file:
-        rows = csv.DictWriter(file, list(row), lineterminator="\n")
-        rows.writeheader()
-        rows.writerow(row)
-    print(", ".join(f"{name} {value}" for name, value in row.items()))
+    keep(options.output, [row])
     return alone.errors + crowd.errors
 
 

@@ -15,6 +15,7 @@ from fakeface.card import fill_block
 from fakeface.evaluation_text import table
 
 HERE = Path(__file__).parent
+COMMANDS = {"leave-one-out": "`fakeface evaluate`"}  # by which figures came that no script here made
 QUICK = "bfloat16 channels last"
 
 
@@ -62,6 +63,21 @@ def space_name(rows: pd.DataFrame) -> str:
 def space(rows: pd.DataFrame) -> str:
     answered, full, errors = (int(rows[name].item()) for name in ("answered", "queue_full", "errors"))
     return f"{rows['latency_ratio'].item():.1f}; {answered} answers, {full} times queue full, {errors} errors"
+
+
+def pointed(pictures: str) -> Reader:
+    def read(rows: pd.DataFrame) -> str:
+        where = {"measure": "hit", "method": "centred-cam", "layer": "trunk", "pictures": pictures}
+        hit, low, high, chance = (cell(rows, name, **where) for name in ("value", "low", "high", "chance"))
+        return f"{hit:.2f} ({low:.2f}–{high:.2f}), chance {chance:.2f}"
+
+    return read
+
+
+def left_out(rows: pd.DataFrame) -> str:
+    where = (rows["kind"] == "generator") & (rows["training"] == "held out") & (rows["view"] == "clean")
+    aucs = rows[where & (rows["figure"] == "auc")].set_index("name")["value"]
+    return f"{aucs.mean():.3f}; worst {aucs.min():.3f}, {aucs.idxmin()}"
 
 
 def hostile(rows: pd.DataFrame) -> str:
@@ -131,6 +147,9 @@ ROWS: list[tuple[str, str | Reader, Reader]] = [
     ),
     ("train_kills", "training on two ranks, killed at random steps and resumed", resumed),
     ("explain_cost", "a prediction with its map, over one without, on a CPU", number(what="Detector", dtype="float32")),
+    ("explain", "planted patches of generated pictures that the map points at", pointed("generated patch 0.4")),
+    ("explain", "… of those that raise the margin by 1 or more", pointed("generated patch 0.4, noticed")),
+    ("leave-one-out", "mean AUC of a generator left out of a training of a few minutes", left_out),
     ("space_load", space_name, space),
     ("space_load", "… the Space's memory after them, over before", number(column="memory_ratio")),
     ("hostile_files", "broken, hostile and odd files, each opened in a process of its own", hostile),
@@ -147,7 +166,7 @@ def as_markdown(folder: Path = HERE) -> str:
         if file.exists():
             rows = pd.read_csv(file)
             told = name if isinstance(name, str) else name(rows)
-            lines.append([told, read(rows), f"[`{stem}.py`](benchmarks/{stem}.csv)"])
+            lines.append([told, read(rows), f"[{COMMANDS.get(stem, f'`{stem}.py`')}](benchmarks/{stem}.csv)"])
     return table(["measured", "figure", "script, CSV"], lines)
 
 

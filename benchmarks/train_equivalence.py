@@ -15,6 +15,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from figures_file import keep
 from safetensors.torch import load_file
 from train_runs import make_labelled, train_command
 
@@ -70,11 +71,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as scratch:
         make_labelled(Path(scratch, "data"), 400, 40)
         rows = [compare(Path(scratch), Path(scratch, "data"), kind, options.steps) for kind in ("frozen", "learn")]
-    with open(options.out, "w", newline="") as file:
-        for stream in (file, sys.stdout):
-            writer = csv.DictWriter(stream, rows[0], lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(rows)
+    keep(options.out, rows)
     return 0 if float(str(rows[0]["loss"])) <= 1e-5 else 1
 
 

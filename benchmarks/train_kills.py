@@ -9,7 +9,6 @@ checkpoint every 5, on a small model with dropout and a moving average of its we
 """
 
 import argparse
-import csv
 import hashlib
 import random
 import re
@@ -20,6 +19,7 @@ import time
 from pathlib import Path
 
 import psutil
+from figures_file import keep
 from train_runs import make_labelled, train_command
 
 EPOCHS, STEPS = 2, 40
@@ -87,10 +87,7 @@ def main() -> int:
             row = {"kill": kill, "step": seen, "resumed_from": int(found[1]) if found else 0, "equal": same}
             rows.append({**row, "weights_sha256": results(run)[0][:16]})
             print(*rows[-1].values(), flush=True)
-    with open(options.out, "w", newline="") as file:
-        writer = csv.DictWriter(file, rows[0], lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+    keep(options.out, rows)
     return 0 if all(row["equal"] for row in rows) else 1
 
 

@@ -10,7 +10,6 @@ which the three take turns. Run it on an idle machine: on two cores it takes abo
 """
 
 import argparse
-import csv
 import json
 import os
 import statistics
@@ -20,6 +19,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from figures_file import keep
 from train_runs import ROOT, make_labelled, train_command
 
 from fakeface.recipe import Recipe, build_recipe, read_recipe
@@ -99,11 +99,7 @@ def main() -> int:
         rate = statistics.median(found)
         rows.append({"what": name, "pictures_per_second": f"{rate:.2f}", "over_bare_loop": f"{over_bare:.3f}"})
         rows[-1]["over_one_rank"] = f"{over_one:.3f}"
-    with open(options.out, "w", newline="") as file:
-        for stream in (file, sys.stdout):
-            writer = csv.DictWriter(stream, rows[0], lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(rows)
+    keep(options.out, rows)
     return 0
 
 

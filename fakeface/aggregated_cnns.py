@@ -9,7 +9,6 @@ EfficientNet-B4 look at about 200 patches of a picture at its native resolution;
     -3.2
 """
 
-import hashlib
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,6 +20,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from .aggregated_weights import WeightsError, load_network
+from .checksums import sha256_of
 from .devices import pick_device
 from .images import PictureError, load_picture
 
@@ -118,11 +118,8 @@ class AggregatedCNNs:
             WeightsError: a file is missing or cannot be used.
         """
         paths = [_weights_file(Path(folder), name) for name in NETWORKS]
-        networks = [load_network(path) for path in paths]  # which refuses what is too large to be read whole
-        digest = hashlib.sha256()
-        for path in paths:
-            digest.update(path.read_bytes())
-        return cls(networks, digest.hexdigest(), **options)
+        networks = [load_network(path) for path in paths]
+        return cls(networks, sha256_of(*paths), **options)
 
     def score(self, picture: Any, *, patches: int = PATCHES, seed: int = 0) -> float:
         """The picture's score, the mean of the networks'; above 0 it leans to generated, and it is no probability.

@@ -205,7 +205,7 @@ class Trainer:
         sampler = BalancedSampler(dataset["label"], dataset["source"], steps * size, SOURCE_BALANCE, seed)
         # A draw's epoch is its place in the run, so that a picture drawn twice is cut twice.
         draws = [(place, index) for place, (_, index) in enumerate(sampler)][done * size :]
-        return DataLoader(Patches(dataset, POLICIES[name], seed), size, sampler=draws, num_workers=self.workers)  # type: ignore[arg-type]
+        return DataLoader(Patches(dataset, POLICIES[name], seed), size, sampler=draws, num_workers=self.workers)
 
     def _begun(self, name: str) -> nn.Module:
         if name == START:

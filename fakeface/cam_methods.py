@@ -47,7 +47,7 @@ def centred_cam(look: Look) -> Tensor:
 
     Gradient times (feature less a baseline) is what a step from the baseline to the feature changes to first order
     (Sundararajan et al., ICML 2017, with one step); here the baseline is the picture's own average, so that what is
-    the same all over a picture is no evidence for any place of it. `benchmarks/explain.md` measures what that gains.
+    the same all over a picture is no evidence for any place of it. docs/maps.md has what that gains.
     """
     centred = look.features - look.features.mean((2, 3), keepdim=True)
     return (look.gradient() * centred).sum(1)

@@ -19,11 +19,13 @@ class FileSize:
     size: int
 
 
-def sha256_of(file: Path) -> str:
-    with file.open("rb") as content:
-        digest = hashlib.sha256()
-        while block := content.read(1 << 20):
-            digest.update(block)
+def sha256_of(*files: Path) -> str:
+    """sha256 of files one behind the other, as 64 hex digits."""
+    digest = hashlib.sha256()
+    for file in files:
+        with file.open("rb") as content:
+            while block := content.read(1 << 20):
+                digest.update(block)
     return digest.hexdigest()
 
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from .explain import colour_table
+from .explain import coloured, levels_of
 from .results import FaceResult
 
 # Blue and orange stay apart for colour-blind readers; number and list say the rest.
@@ -71,11 +71,9 @@ def map_layer(map: np.ndarray) -> Image.Image:
     Returns:
         At most `LAYER_SIDE` pixels on its longer side, in the proportions of the map.
     """
-    levels = Image.fromarray(np.rint(np.clip(map, 0, 1) * 255).astype(np.uint8))
+    levels = levels_of(map)
     levels.thumbnail((LAYER_SIDE, LAYER_SIDE), Image.Resampling.BILINEAR)
-    colours = levels.copy()
-    colours.putpalette(colour_table().tobytes())
-    layer = colours.convert("RGB")
+    layer = coloured(levels)
     layer.putalpha(levels)
     return layer
 

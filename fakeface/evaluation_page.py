@@ -63,7 +63,7 @@ def as_html(scores: pd.DataFrame, report: dict[str, Any], splits: DatasetDict | 
 
 
 def _part(scores: pd.DataFrame, split: str, view: str) -> pd.DataFrame:
-    return scores[(scores["split"] == split) & (scores["view"] == view)]  # type: ignore[return-value]
+    return scores.loc[(scores["split"] == split) & (scores["view"] == view)]
 
 
 def _roc(parts: Sequence[tuple[str, str, pd.DataFrame]]) -> Markup:

@@ -243,10 +243,20 @@ def overlay(picture: Image.Image, map: np.ndarray, opacity: float = 0.5) -> Imag
     Returns:
         A new RGB picture of the same size.
     """
-    levels = Image.fromarray(np.rint(np.clip(map, 0, 1) * 255).astype(np.uint8))
+    levels = levels_of(map)
+    return Image.composite(coloured(levels), picture, levels.point([round(opacity * i) for i in range(256)]))
+
+
+def levels_of(map: np.ndarray) -> Image.Image:
+    """A map (height, width), from 0 to 1, as a grey picture of 256 levels."""
+    return Image.fromarray(np.rint(np.clip(map, 0, 1) * 255).astype(np.uint8))
+
+
+def coloured(levels: Image.Image) -> Image.Image:
+    """What `levels_of` gives, in the colours of `colour_table`, RGB."""
     colours = levels.copy()
     colours.putpalette(colour_table().tobytes())
-    return Image.composite(colours.convert("RGB"), picture, levels.point([round(opacity * i) for i in range(256)]))
+    return colours.convert("RGB")
 
 
 def colour_table() -> np.ndarray:
@@ -263,7 +273,9 @@ __all__ = [
     "Look",
     "cam",
     "colour_table",
+    "coloured",
     "evidence",
+    "levels_of",
     "maps_of",
     "method_used",
     "overlay",

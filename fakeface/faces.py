@@ -35,7 +35,7 @@ WIDE, NEAR, CLOSER = 640, 160, (1280, 2560)
 # In a picture no longer than 480 pixels one look sees every face from 32 pixels, below which nothing is judged, to one
 # that fills the frame: they are 20 to 300 pixels in it.
 SMALL_PICTURE, ONE_LOOK = 480, 20 / 32
-ENLARGED = 2.0  # times, where a small picture shows nothing sure: faces of 16 to 30 pixels are seen one time in two
+ENLARGED = 2.0  # times, where a small picture shows nothing sure: faces of 16 to 30 pixels are often missed else
 BORDER = 0.5  # of a view's longer side, around faces that the frame cuts
 SMALL = 40.0  # pixels: where a view has a face smaller than this, it may have missed smaller ones
 CONFIDENT = 0.6  # what counts as a face

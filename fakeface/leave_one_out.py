@@ -7,7 +7,6 @@ measured stays in the folder: a run that was stopped goes on, and trains nothing
 
 import dataclasses
 import fcntl
-import hashlib
 import json
 import os
 import re
@@ -22,6 +21,7 @@ from typing import Any
 import numpy as np
 import yaml
 
+from .checksums import sha256_of
 from .data.loading import DataError, fingerprint
 from .leave_one_out_figures import EVERYTHING, Entry, assemble, measure
 from .leave_one_out_text import as_csv, markdown
@@ -215,7 +215,7 @@ def _alone_in(folder: Path) -> Iterator[int]:
 
 def _sha256(file: Path) -> str:
     try:
-        return hashlib.sha256(file.read_bytes()).hexdigest()
+        return sha256_of(file)
     except OSError as error:
         raise ValueError(f"{file}: cannot be read ({error.strerror}); name a file with --trunk-weights") from None
 

@@ -9,6 +9,7 @@ import tempfile
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -112,12 +113,9 @@ def export_onnx(
 
 
 def _needs_packages() -> None:
-    try:
-        import onnx  # noqa: F401
-        import onnxruntime  # noqa: F401
-        import onnxscript  # noqa: F401
-    except ImportError as error:
-        raise ModelFolderError(f'{error.name} is missing; pip install "fakeface[onnx]"') from None
+    for name in ("onnx", "onnxruntime", "onnxscript"):
+        if find_spec(name) is None:
+            raise ModelFolderError(f'{name} is missing; pip install "fakeface[onnx]"')
 
 
 class _Logits(torch.nn.Module):
@@ -171,7 +169,7 @@ def _write_quantised(whole: Path, file: Path, inputs: Sequence[np.ndarray]) -> N
         def __init__(self) -> None:
             self.rest = iter(inputs)
 
-        def get_next(self) -> dict[str, np.ndarray] | None:  # type: ignore[override]
+        def get_next(self) -> dict[str, np.ndarray] | None:  # type: ignore[override]  # the base forgets the None at the end
             one = next(self.rest, None)
             return None if one is None else {"pixel_values": one[None]}
 

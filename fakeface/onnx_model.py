@@ -4,7 +4,6 @@ An ONNX file of ours is enough by itself: config and image processor stand in it
 to the runtime as bytes, so that nothing it may refer to is opened.
 """
 
-import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import numpy as np
 import torch
 from transformers.modeling_outputs import ImageClassifierOutputWithNoAttention
 
+from .checksums import sha256_of
 from .configuration_fakeface import FakeFaceConfig
 from .image_processing_fakeface import FakeFaceImageProcessor
 from .model_folder import WEIGHTS, ModelFolderError, build_config, build_processor
@@ -90,7 +90,7 @@ class OnnxModel(torch.nn.Module):
         self.config: FakeFaceConfig = build_config(config, str(file))
         self.processor: FakeFaceImageProcessor = build_processor(processor, str(file), self.config)
         self.device = torch.device("cpu")
-        digest = hashlib.sha256(file.read_bytes()).digest()
+        digest = bytes.fromhex(sha256_of(file))
         self.register_buffer("file_sha256", torch.from_numpy(np.frombuffer(digest, np.uint8).copy()))  # its only state
 
     def forward(self, pixel_values: torch.Tensor) -> ImageClassifierOutputWithNoAttention:

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
 from PIL import Image, ImageDraw, ImageFont
-
-from .explain import colour_table
 
 TILE = 160  # pixels of a picture in a sheet
 GAP = 8
@@ -50,9 +47,4 @@ def flowing(groups: Sequence[Sequence[Cell]], columns: int = COLUMNS) -> list[li
     return rows
 
 
-def coloured(map: np.ndarray) -> Image.Image:
-    """A map (height, width), from 0 to 1, in the colours of class activation maps."""
-    return Image.fromarray(colour_table()[np.rint(np.clip(map, 0, 1) * 255).astype(np.uint8)])
-
-
-__all__ = ["COLUMNS", "Cell", "coloured", "flowing", "sheet"]
+__all__ = ["COLUMNS", "Cell", "flowing", "sheet"]

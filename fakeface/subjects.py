@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 
 from . import __version__
-from .checksums import SUMS
+from .checksums import SUMS, sha256_of
 from .configuration_fakeface import FakeFaceConfig
 from .detector import Detector
 from .devices import pick_device
@@ -121,7 +121,7 @@ def _of_detector(name: str, folder: Path, sha256: str, detector: Detector) -> Su
 def _exported(name: str, file: Path, chosen: Sequence[str]) -> Subject:
     """An ONNX file: of ours by its metadata, else a classifier whose JSON files say how to feed and read it."""
     session = open_session(file)
-    sha256 = file_sha256(file)
+    sha256 = sha256_of(file)
     if METADATA in session.get_modelmeta().custom_metadata_map:
         return _of_detector(name, file.parent, sha256, Detector.from_pretrained(file, faces=False))
     folder = next((place for place in (file.parent, file.parent.parent) if (place / PROCESSOR).is_file()), None)
@@ -202,14 +202,4 @@ def _classifier(name: str, folder: Path, device: torch.device, chosen: Sequence[
 def weights_sha256(folder: str | Path) -> str:
     """sha256 of a model folder's weights, as 64 hex digits; of all safetensors, by name, where they are in shards."""
     whole = Path(folder) / WEIGHTS
-    return file_sha256(*([whole] if whole.is_file() else sorted(Path(folder).glob("*.safetensors"))))
-
-
-def file_sha256(*files: Path) -> str:
-    """sha256 of files one behind the other, as 64 hex digits."""
-    digest = hashlib.sha256()
-    for path in files:
-        with path.open("rb") as file:
-            while part := file.read(2**20):
-                digest.update(part)
-    return digest.hexdigest()
+    return sha256_of(*([whole] if whole.is_file() else sorted(Path(folder).glob("*.safetensors"))))

@@ -17,13 +17,13 @@ from PIL import Image
 
 from .configuration_fakeface import LABELS
 from .data.loading import DataError, open_dataset
-from .explain import Explanation
+from .explain import Explanation, coloured, levels_of
 from .feature_layers import features_at, layer_used
 from .images import PictureError
 from .modeling_fakeface import FakeFaceForImageClassification
 from .onnx_model import OnnxModel
 from .pages import data_address, templates
-from .sheets import COLUMNS, coloured, flowing, sheet
+from .sheets import COLUMNS, flowing, sheet
 from .visualise import STEPS, feature_maps, first_filters, maximise
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ def means(detector: Detector, choices: Choices) -> list[Figure]:
                 total, seen, count = total + one.crop_map, seen + np.asarray(one.crop, np.float32), count + 1
             if count:
                 name = f"{label if generator == 'none' else generator}  n={count}"
-                map = coloured(np.asarray(total) / count)
+                map = coloured(levels_of(np.asarray(total) / count))
                 mean = Image.fromarray(np.rint(np.asarray(seen) / count).astype(np.uint8))
                 cells.append([(mean, name), (map, "mean map")])
         if cells:
@@ -136,7 +136,7 @@ def features(detector: Detector, choices: Choices) -> list[Figure]:
     layer = layer_used(model, choices.layer)
     found = feature_maps(model, pixels, layer, count=2 * COLUMNS - 1)
     cells = [[(Image.fromarray(seen), "the picture")]]
-    cells += [[(coloured(map), f"channel {channel}")] for channel, map in found]
+    cells += [[(coloured(levels_of(map)), f"channel {channel}")] for channel, map in found]
     words = f"The channels of {layer} that vary most over the picture, each from its lowest to its highest value."
     return [Figure(f"features-{layer}", f"Feature maps of {layer}", words, sheet(flowing(cells)))]
 

@@ -62,6 +62,15 @@ def test_a_square_outside_the_picture_is_refused():
         cut_face(numbered(100, 90), (100, 0, 120, 20))
 
 
+def test_small_faces_in_a_small_picture_are_found(find: FaceFinder, portraits: list[Image.Image]):
+    """At their own size one in six is seen; enlarged, all of them."""
+    for portrait in portraits:
+        scene = Image.new("RGB", (200, 200), "grey")
+        scene.paste(portrait.resize((16, 16)), (120, 40))
+        (found,) = find(scene)
+        assert centre(found) == pytest.approx((128, 48), abs=4)
+
+
 @pytest.mark.parametrize("turn", [Image.Transpose.ROTATE_90, Image.Transpose.ROTATE_180, Image.Transpose.ROTATE_270])
 def test_a_turned_face_is_set_upright(turn: Image.Transpose):
     # Given a face that lies in the picture as after that turn; points turn about (40, 40)

@@ -94,7 +94,9 @@ def test_programs_that_generate_write_png_texts(key: str, packed: bool):
     info = PngInfo()
     info.add_text(key, '{"3": {"class_type": "KSampler"}}', zip=packed)
     info.add_itxt("Title", "häuser", zip=packed)
-    found = claims(encode("PNG", pnginfo=info))
+    file = encode("PNG", pnginfo=info)
+    assert read_provenance(file).says_generated
+    found = claims(file)
     assert found["a generator's notes"] == Claim(
         "a generator's notes", f'{key}: {{"3": {{"class_type": "KSampler"}}}}', "generated"
     )

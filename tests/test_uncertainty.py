@@ -12,14 +12,14 @@ def rows(labels, scores, verdicts):
 
 
 def test_errors_with_and_without_it():
-    words = ["real", "uncertain", "uncertain", "generated", "uncertain", "generated", "real", "generated"]
+    words = ["real", "uncertain", "uncertain", "uncertain", "uncertain", "generated", "real", "generated"]
     found = uncertainty(rows([0, 0, 0, 0, 1, 1, 1, 1], [0.1, 0.4, 0.6, 0.9, 0.4, 0.8, 0.1, 0.9], words))
-    assert (found["n_real"], found["n_generated"], found["uncertain"]) == (4, 4, 0.375)
+    assert (found["n_real"], found["n_generated"], found["uncertain"]) == (4, 4, 0.5)
     assert (found["forced_error_n"], found["forced_error"]) == (8, 0.5)  # 0.6, 0.9 | 0.4, 0.1
-    assert (found["decided_error_n"], found["decided_error"]) == (5, 0.4)
-    assert found["saved"] == 0.5
+    assert (found["decided_error_n"], found["decided_error"]) == (4, 0.25)
+    assert found["saved"] == 0.75
     low, high = found["decided_error_interval"]
-    assert 0 < low < 0.4 < high < 1
+    assert 0 < low < 0.25 < high < 1
 
 
 def test_nothing_decided_and_nothing_wrong():

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..checksums import sha256_of
 from .build_recipe import BuildRecipe
 from .labels import LABELS
 from .plan import Plan
@@ -79,7 +80,7 @@ class Job:
                 "groups": len(np.unique(fate.groups[fate.splits >= 0])),
                 "rejected": {key[1]: n for key, n in sorted(counts.items()) if key[0] == "rejected"},
             },
-            "files": {file.relative_to(whole).as_posix(): _sha256(file) for file in files},
+            "files": {file.relative_to(whole).as_posix(): sha256_of(file) for file in files},
         }
 
     def _sources(self) -> dict[str, dict[str, Any]]:
@@ -129,11 +130,3 @@ def _digest(*parts: Any) -> str:
 
 def _versions(*names: str) -> dict[str, str]:
     return {name: importlib.metadata.version(name) for name in names}
-
-
-def _sha256(file: Path) -> str:
-    digest = hashlib.sha256()
-    with open(file, "rb") as stream:
-        while block := stream.read(2**20):
-            digest.update(block)
-    return digest.hexdigest()

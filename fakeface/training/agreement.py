@@ -2,7 +2,7 @@
 
 import pickle
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list, gather_object
@@ -27,17 +27,16 @@ def everywhere(accelerator: Accelerator, what: str, work: Callable[[], Value]) -
     Raises:
         TrainingError: on every rank, if it failed on one.
     """
-    result, failure = None, ""
+    result, mine = None, None
     try:
         result = work()
-    except (
-        Exception
-    ) as error:  # a full disk has as many types as there are writers: OSError, RuntimeError, safetensors'
-        failure = words(error)
-    failures = [f"rank {rank}: {text}" for rank, text in enumerate(gather_object([failure])) if text]
+    except Exception as error:  # whatever it is: the other ranks wait for a word
+        mine = error
+    told = gather_object(["" if mine is None else words(mine)])
+    failures = [f"rank {rank}: {text}" for rank, text in enumerate(told) if text]
     if failures:
-        raise TrainingError(f"cannot {what} ({'; '.join(failures)})")
-    return result  # type: ignore[return-value]
+        raise TrainingError(f"cannot {what} ({'; '.join(failures)})") from mine
+    return cast(Value, result)
 
 
 def on_main(

@@ -3,7 +3,7 @@
 import os
 import re
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 import torch
 from accelerate import Accelerator, DataLoaderConfiguration
@@ -67,11 +67,11 @@ def build_model(recipe: Recipe, accelerator: Accelerator) -> FakeFaceForImageCla
         accelerator.print(load_trunk(model, recipe.trunk_weights))
     if accelerator.num_processes > 1 and accelerator.device.type == "cuda":
         # Statistics of all ranks' pictures, so that two ranks of 16 train as one of 32; CPUs have no such layer.
-        model = nn.SyncBatchNorm.convert_sync_batchnorm(model)
+        model = cast(FakeFaceForImageClassification, nn.SyncBatchNorm.convert_sync_batchnorm(model))
     if accelerator.distributed_type == DistributedType.FSDP:  # takes contiguous weights only
         # accelerate asks for the embeddings of a language model; transformers raises where there are none.
         model.get_input_embeddings = lambda: None  # type: ignore[method-assign]
-        return model  # type: ignore[return-value]
+        return model
     return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 

@@ -3,7 +3,7 @@
 import json
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -57,8 +57,8 @@ def matched_pictures(run: Path, recipe: Recipe, part: Dataset) -> Dataset:
         shutil.rmtree(folder, ignore_errors=True)
         write_matched(match_dataset(part, workers=recipe.workers, **options), folder, History(), recipe.seed)
         record.write_text(made_of)
-    matched = Dataset.from_parquet([str(file) for file in sorted(folder.glob("*.parquet"))])
-    return matched.select_columns(part.column_names).cast(part.features)  # type: ignore[union-attr]
+    matched = cast(Dataset, Dataset.from_parquet([str(file) for file in sorted(folder.glob("*.parquet"))]))
+    return matched.select_columns(part.column_names).cast(part.features)
 
 
 def global_batch(recipe: Recipe, ranks: int) -> int:

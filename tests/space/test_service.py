@@ -9,6 +9,8 @@ from settings import Settings
 from tiny import picture, tiny_model
 
 from fakeface import Detector, Explanation, FakeFaceImageProcessor, Result
+from fakeface.hub import save_model_folder
+from fakeface.onnx_export import export_onnx
 
 
 def service(folder: Path, **settings: Any) -> Service:
@@ -88,3 +90,15 @@ def test_a_refused_picture_has_no_explanation(tmp_path: Path):
     found = service(tmp_path).explain({"path": "nowhere"})
     assert isinstance(found, Result)
     assert found.error == "picture: no picture arrived; choose one and send it again"
+
+
+def test_an_onnx_model_judges_without_a_map(tmp_path: Path):
+    pytest.importorskip("onnxruntime")
+    save_model_folder(tmp_path / "model", tiny_model(), FakeFaceImageProcessor(size=32))
+    export_onnx(str(tmp_path / "model"), tmp_path / "out", [picture()], kinds=["fp32"])
+    judging = Service(Detector.from_pretrained(tmp_path / "out", faces=False), Settings(), [tmp_path])
+    upload = sent(tmp_path)
+    found = judging.explain(upload)
+    assert isinstance(found, Result)
+    assert (found.picture, found.error) == ("a.png", None)
+    assert found == judging.judge(upload)
