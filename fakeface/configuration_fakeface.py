@@ -4,10 +4,11 @@ from huggingface_hub.dataclasses import strict
 from transformers import PreTrainedConfig
 
 ARCHITECTURES = ("logistic", "cnn", "resnet50-cnn")
+POOLINGS = ("none", "average")
 LABELS = ("real", "generated")
 CODE_VERSION = "0.1.0"  # of the package that these files are of; `config.json` has it as `fakeface_version`
-# Of model folders. 1, the first, does not say so; 2 states format and code version.
-FORMAT_VERSION = 2
+# Of model folders. 1, the first, does not say so; 2 states format and code version; 3 may pool its feature map.
+FORMAT_VERSION = 3
 
 DEFAULT_CONV_WIDTHS = {"logistic": [], "cnn": [32, 64], "resnet50-cnn": [256, 256, 256, 256]}
 DEFAULT_FC_WIDTHS = {"logistic": [], "cnn": [128], "resnet50-cnn": [512, 256, 64]}
@@ -35,6 +36,9 @@ class FakeFaceConfig(PreTrainedConfig):
         conv_widths (`list[int]`, *optional*): output channels of each convolution block of the head: four numbers for
             `resnet50-cnn`, two for `cnn`, none for `logistic`.
         fc_widths (`list[int]`, *optional*): widths of the hidden fully connected layers.
+        pooling (`str`, defaults to `"none"`): what the first of them sees of the feature map: `"none"` all of it, so
+            that it knows where in the picture a feature stands; `"average"` each channel's mean, so that it does not,
+            and the model takes squares of other sides too. `logistic` takes `"none"` only.
         dropout (`float`, defaults to 0.3): probability of dropping a unit between fully connected layers, in [0, 1).
         temperature (`float`, defaults to 1.0): raw logits are divided by it (Guo et al., 2017); above 0.
         bias (`float`, defaults to 0.0): added to the `generated` logit after the division. Both are fitted on
@@ -58,6 +62,7 @@ class FakeFaceConfig(PreTrainedConfig):
     trunk_stages: int = 3
     conv_widths: list[int] | tuple[int, ...] | None = None
     fc_widths: list[int] | tuple[int, ...] | None = None
+    pooling: str = "none"
     dropout: float | int = 0.3
     temperature: float | int = 1.0
     bias: float | int = 0.0
@@ -114,6 +119,10 @@ class FakeFaceConfig(PreTrainedConfig):
             raise ValueError("fc_widths is empty: resnet50-cnn takes at least one hidden layer")
         if not all(0 < width <= 8192 for width in (*conv_widths, *fc_widths)):
             raise ValueError("conv_widths and fc_widths take numbers from 1 to 8192")
+        if self.pooling not in POOLINGS:
+            raise ValueError(f"pooling is {self.pooling!r}: it takes {' or '.join(POOLINGS)}")
+        if self.pooling != "none" and self.architecture == "logistic":
+            raise ValueError(f"pooling is {self.pooling!r}: logistic takes none, or it would see the mean colour alone")
         if not 0 <= self.dropout < 1:
             raise ValueError(f"dropout is {self.dropout}: it takes a number from 0 up to, not including, 1")
 

@@ -31,7 +31,7 @@ def test_the_defaults():
     assert (config.architecture, config.image_size, config.trunk_stages) == ("resnet50-cnn", 160, 3)
     assert config.id2label == {0: "real", 1: "generated"}
     assert config.label2id == {"real": 0, "generated": 1}
-    assert config.num_labels == 2
+    assert (config.num_labels, config.pooling) == (2, "none")
     assert (config.temperature, config.bias, config.target_fpr) == (1.0, 0.0, None)
     assert (config.threshold_real, config.threshold_generated) == (0.5, 0.5)
     assert (config.smallest_face, config.face_margin) == (32, 1.4)
@@ -65,6 +65,8 @@ def test_every_trunk_stage_halves_the_map(stages, downsampling):
         ({"fc_widths": [0]}, "conv_widths and fc_widths take numbers from 1 to 8192"),
         ({"fc_widths": [8193]}, "conv_widths and fc_widths take numbers from 1 to 8192"),
         ({"conv_widths": [256, 256, 256, -1]}, "conv_widths and fc_widths take numbers from 1 to 8192"),
+        ({"pooling": "max"}, "pooling is 'max': it takes none or average"),
+        ({"architecture": "logistic", "pooling": "average"}, "pooling is 'average': logistic takes none, or it would"),
         ({"dropout": 1.0}, "dropout is 1.0: it takes a number from 0 up to, not including, 1"),
         ({"dropout": -0.1}, "dropout is -0.1"),
         ({"dropout": float("nan")}, "dropout is nan"),

@@ -229,8 +229,8 @@ REFUSED: dict[str, tuple[Callable[[Path], object], str]] = {
         lambda f: edit(f / "config.json", model_type="vit"), '"model_type" is "vit", not "fakeface"'
     ),
     "a later format": (
-        lambda f: edit(f / "config.json", format_version=3),
-        "tiny/config.json: format_version is 3: this fakeface reads 1 to 2; a newer fakeface wrote it, so upgrade",
+        lambda f: edit(f / "config.json", format_version=4),
+        "tiny/config.json: format_version is 4: this fakeface reads 1 to 3; a newer fakeface wrote it, so upgrade",
     ),
     "unknown architecture": (
         lambda f: edit(f / "config.json", architecture="vgg"),

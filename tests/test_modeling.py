@@ -63,6 +63,28 @@ def test_resnet50_cnn_has_the_head_as_described():
     assert convs == [*first, plain, (256, 256, 3, 2), *[plain] * 10]
 
 
+def test_a_pooled_head_sees_the_mean_of_each_channel():
+    model = tiny("resnet50-cnn", pooling="average")
+    features = torch.randn(2, 8, 4, 4, generator=torch.Generator().manual_seed(2))
+    moved = features.flip(-1).transpose(-1, -2)
+    with torch.no_grad():
+        assert torch.allclose(model.classify(features), model.classify(moved), atol=1e-6)
+        assert torch.equal(model.classify(features), model.classify(features.mean((2, 3), keepdim=True)))
+        flat = tiny("resnet50-cnn")
+        assert not torch.allclose(flat.classify(features), flat.classify(moved), atol=1e-3)
+
+
+def test_a_pooled_head_takes_other_sides_and_says_which():
+    model = tiny("resnet50-cnn", pooling="average")
+    with torch.no_grad():
+        assert model(pixels(size=64)).logits.shape == (2, 2)
+        for wrong in (pixels(size=60), pixels(size=64)[:, :, :32], pixels(size=64)[:, :1]):
+            with pytest.raises(ValueError, match=r"this model takes \(batch, 3, \d+, \d+\)"):
+                model(wrong)
+        with pytest.raises(ValueError, match=r"this model takes \(batch, 3, 32, 32\)"):
+            tiny("resnet50-cnn")(pixels(size=64))
+
+
 def test_resnet50_cnn_has_timms_resnet50_as_its_trunk():
     with torch.device("meta"):
         names = set(FakeFaceModel(FakeFaceConfig()).trunk.state_dict())

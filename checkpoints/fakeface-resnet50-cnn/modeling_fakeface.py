@@ -1,6 +1,5 @@
 """The fakeface models: logistic, cnn and resnet50-cnn (a ResNet-50 trunk with a convolutional head)."""
 
-import math
 from collections import OrderedDict
 
 import timm
@@ -98,7 +97,8 @@ class FakeFaceModel(FakeFacePreTrainedModel):
         """Compute the feature map.
 
         Args:
-            pixel_values: float tensor (batch, 3, image_size, image_size) from `FakeFaceImageProcessor`.
+            pixel_values: float tensor (batch, 3, image_size, image_size) from `FakeFaceImageProcessor`. A model that
+                pools also takes squares of other multiples of `config.downsampling`; it was trained for this one.
 
         Returns:
             `last_hidden_state`: the feature map, (batch, *feature_shape).
@@ -106,7 +106,9 @@ class FakeFaceModel(FakeFacePreTrainedModel):
         Raises:
             ValueError: the pixels are not (batch, 3, image_size, image_size).
         """
-        size = self.config.image_size
+        size, step = self.config.image_size, self.config.downsampling
+        if self.config.pooling != "none" and pixel_values.ndim == 4 and not pixel_values.shape[-1] % step:
+            size = max(pixel_values.shape[-1], step)
         if pixel_values.ndim != 4 or tuple(pixel_values.shape[1:]) != (3, size, size):
             raise ValueError(
                 f"pixel_values is {tuple(pixel_values.shape)}: this model takes (batch, 3, {size}, {size}), "
@@ -130,19 +132,23 @@ class FakeFaceForImageClassification(FakeFacePreTrainedModel):
         super().__init__(config)
         self.num_labels = config.num_labels
         self.fakeface = FakeFaceModel(config)
-        self.classifier = self._classifier(math.prod(self.fakeface.feature_shape))
+        self.classifier = self._classifier(*self.fakeface.feature_shape)
         self.post_init()
 
-    def _classifier(self, features: int) -> nn.Sequential:
-        layers: OrderedDict[str, nn.Module] = OrderedDict(flatten=nn.Flatten())
+    def _classifier(self, channels: int, height: int, width: int) -> nn.Sequential:
+        layers: OrderedDict[str, nn.Module] = OrderedDict()
+        features = channels * height * width
+        if self.config.pooling == "average":
+            layers["pool"], features = nn.AdaptiveAvgPool2d(1), channels
+        layers["flatten"] = nn.Flatten()
         widths = list(self.config.fc_widths or [])
-        for i, width in enumerate(widths, start=1):
-            layers[f"fc{i}"] = nn.Linear(features, width)
+        for i, units in enumerate(widths, start=1):
+            layers[f"fc{i}"] = nn.Linear(features, units)
             if self.config.architecture == "resnet50-cnn" and i < len(widths):
-                layers[f"norm{i}"] = nn.BatchNorm1d(width)
+                layers[f"norm{i}"] = nn.BatchNorm1d(units)
             layers[f"relu{i}"] = nn.ReLU(inplace=True)
             layers[f"dropout{i}"] = nn.Dropout(self.config.dropout)
-            features = width
+            features = units
         layers["out"] = nn.Linear(features, self.num_labels)  # type: ignore[arg-type]
         return nn.Sequential(layers)
 

@@ -1,0 +1,149 @@
+"""Configuration of the fakeface models: architecture, sizes, calibration and thresholds."""
+
+from huggingface_hub.dataclasses import strict
+from transformers import PreTrainedConfig
+
+ARCHITECTURES = ("logistic", "cnn", "resnet50-cnn")
+POOLINGS = ("none", "average")
+LABELS = ("real", "generated")
+CODE_VERSION = "0.1.0"  # of the package that these files are of; `config.json` has it as `fakeface_version`
+# Of model folders. 1, the first, does not say so; 2 states format and code version; 3 may pool its feature map.
+FORMAT_VERSION = 3
+
+DEFAULT_CONV_WIDTHS = {"logistic": [], "cnn": [32, 64], "resnet50-cnn": [256, 256, 256, 256]}
+DEFAULT_FC_WIDTHS = {"logistic": [], "cnn": [128], "resnet50-cnn": [512, 256, 64]}
+
+# `save_pretrained` alone would name only the class that was saved; a folder must open by every Auto class.
+AUTO_MAP = {
+    "AutoConfig": "configuration_fakeface.FakeFaceConfig",
+    "AutoModel": "modeling_fakeface.FakeFaceModel",
+    "AutoModelForImageClassification": "modeling_fakeface.FakeFaceForImageClassification",
+    "AutoImageProcessor": "image_processing_fakeface.FakeFaceImageProcessor",
+}
+
+
+@strict
+class FakeFaceConfig(PreTrainedConfig):
+    r"""
+    Describes one fakeface model.
+
+    Args:
+        architecture (`str`, defaults to `"resnet50-cnn"`): one of `"logistic"`, `"cnn"`, `"resnet50-cnn"`.
+        image_size (`int`, defaults to 160): side of the square input in pixels; a multiple of the architecture's
+            total down-sampling (1 for `logistic`, 4 for `cnn`, 32 for `resnet50-cnn` with three trunk stages).
+        trunk_stages (`int`, defaults to 3): how many of ResNet-50's four stages the trunk keeps. Three keep the map
+            at 1/16 of the input, where the traces of a generator are still local, and need no layer4 weights.
+        conv_widths (`list[int]`, *optional*): output channels of each convolution block of the head: four numbers for
+            `resnet50-cnn`, two for `cnn`, none for `logistic`.
+        fc_widths (`list[int]`, *optional*): widths of the hidden fully connected layers.
+        pooling (`str`, defaults to `"none"`): what the first of them sees of the feature map: `"none"` all of it, so
+            that it knows where in the picture a feature stands; `"average"` each channel's mean, so that it does not,
+            and the model takes squares of other sides too. `logistic` takes `"none"` only.
+        dropout (`float`, defaults to 0.3): probability of dropping a unit between fully connected layers, in [0, 1).
+        temperature (`float`, defaults to 1.0): raw logits are divided by it (Guo et al., 2017); above 0.
+        bias (`float`, defaults to 0.0): added to the `generated` logit after the division. Both are fitted on
+            validation data, so that softmax of the model's logits is the calibrated score wherever it is computed.
+        threshold_generated (`float`, defaults to 0.5): scores at or above it get the verdict `generated`.
+        threshold_real (`float`, defaults to 0.5): scores at or below it get the verdict `real`; at most
+            `threshold_generated`. Between the two the verdict is `uncertain`.
+        target_fpr (`float`, *optional*): the false-positive rate on real pictures that `threshold_generated` was
+            picked for; `None` while the model is not calibrated.
+        smallest_face (`int`, defaults to 32): longer side in pixels of a face's box under which the verdict is
+            `uncertain`. `fakeface calibrate --faces` measures it.
+        face_margin (`float`, defaults to 1.4): side of a face crop over the longer side of the face's box; from 1 to
+            4. The default is how `fakeface data build` cuts faces; `fakeface calibrate --faces` measures where a model
+            tells labels apart best.
+    """
+
+    model_type = "fakeface"
+
+    architecture: str = "resnet50-cnn"
+    image_size: int = 160
+    trunk_stages: int = 3
+    conv_widths: list[int] | tuple[int, ...] | None = None
+    fc_widths: list[int] | tuple[int, ...] | None = None
+    pooling: str = "none"
+    dropout: float | int = 0.3
+    temperature: float | int = 1.0
+    bias: float | int = 0.0
+    threshold_generated: float | int = 0.5
+    threshold_real: float | int = 0.5
+    target_fpr: float | None = None
+    smallest_face: int = 32
+    face_margin: float | int = 1.4
+    auto_map: dict[str, str] | None = None
+
+    def __post_init__(self, **kwargs):
+        found = kwargs.pop("format_version", 1)
+        if not isinstance(found, int) or not 1 <= found <= FORMAT_VERSION:
+            cure = "a newer fakeface wrote it, so upgrade: pip install --upgrade fakeface"
+            raise ValueError(f"format_version is {found!r}: this fakeface reads 1 to {FORMAT_VERSION}; {cure}")
+        kwargs.pop("fakeface_version", None)  # of who wrote the file; who writes it next states his own
+        if self.conv_widths is None:
+            self.conv_widths = list(DEFAULT_CONV_WIDTHS.get(self.architecture, []))
+        if self.fc_widths is None:
+            self.fc_widths = list(DEFAULT_FC_WIDTHS.get(self.architecture, []))
+        self.auto_map = {**AUTO_MAP, **(self.auto_map or {})}
+        self.id2label = dict(enumerate(LABELS)) if self.id2label is None else self.id2label
+        self.label2id = {label: i for i, label in enumerate(LABELS)} if self.label2id is None else self.label2id
+        super().__post_init__(**kwargs)
+
+    def to_dict(self):
+        """As transformers', with the format of the folder and the version of the code that writes it."""
+        return {**super().to_dict(), "format_version": FORMAT_VERSION, "fakeface_version": CODE_VERSION}
+
+    @property
+    def downsampling(self) -> int:
+        """Input side divided by the side of the last feature map."""
+        return {"logistic": 1, "cnn": 4}.get(self.architecture, 1 << (self.trunk_stages + 2))
+
+    def validate_sizes(self):
+        """Part of `@strict` validation; raises ValueError with the field and the values it may take."""
+        if self.architecture not in ARCHITECTURES:
+            raise ValueError(f"unknown architecture {self.architecture!r}: choose one of {', '.join(ARCHITECTURES)}")
+        if not 1 <= self.trunk_stages <= 4:
+            raise ValueError(f"trunk_stages is {self.trunk_stages}: ResNet-50 has stages 1 to 4")
+        # 1024 px is far above any face crop; the bound keeps a hostile config from asking for terabytes.
+        if not 0 < self.image_size <= 1024 or self.image_size % self.downsampling:
+            raise ValueError(
+                f"image_size is {self.image_size}: {self.architecture} takes a multiple of {self.downsampling}, "
+                "up to 1024"
+            )
+        conv_widths, fc_widths = self.conv_widths or [], self.fc_widths or []
+        blocks = len(DEFAULT_CONV_WIDTHS[self.architecture])
+        if len(conv_widths) != blocks:
+            raise ValueError(f"conv_widths has {len(conv_widths)} numbers: {self.architecture} takes {blocks}")
+        if self.architecture == "logistic" and fc_widths:
+            raise ValueError("fc_widths is set: logistic has no hidden layer")
+        if self.architecture == "resnet50-cnn" and not fc_widths:
+            raise ValueError("fc_widths is empty: resnet50-cnn takes at least one hidden layer")
+        if not all(0 < width <= 8192 for width in (*conv_widths, *fc_widths)):
+            raise ValueError("conv_widths and fc_widths take numbers from 1 to 8192")
+        if self.pooling not in POOLINGS:
+            raise ValueError(f"pooling is {self.pooling!r}: it takes {' or '.join(POOLINGS)}")
+        if self.pooling != "none" and self.architecture == "logistic":
+            raise ValueError(f"pooling is {self.pooling!r}: logistic takes none, or it would see the mean colour alone")
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"dropout is {self.dropout}: it takes a number from 0 up to, not including, 1")
+
+    def validate_calibration(self):
+        """Part of `@strict` validation; raises ValueError with the field and the values it may take."""
+        if not self.temperature > 0:
+            raise ValueError(f"temperature is {self.temperature}: it must be above 0")
+        if not 0 <= self.threshold_real <= self.threshold_generated <= 1:
+            raise ValueError(
+                "thresholds must satisfy 0 <= threshold_real <= threshold_generated <= 1, not "
+                f"{self.threshold_real} and {self.threshold_generated}"
+            )
+
+    def validate_faces(self):
+        """Part of `@strict` validation; raises ValueError with the field and the values it may take."""
+        if self.smallest_face < 0:
+            raise ValueError(f"smallest_face is {self.smallest_face}: it takes a number of pixels from 0")
+        if not 1 <= self.face_margin <= 4:
+            raise ValueError(f"face_margin is {self.face_margin}: it takes a number from 1 to 4")
+
+
+FakeFaceConfig.register_for_auto_class()
+
+__all__ = ["ARCHITECTURES", "CODE_VERSION", "FORMAT_VERSION", "LABELS", "FakeFaceConfig"]
