@@ -85,6 +85,8 @@ class Detector:
         self._name = name
         self._centre_reason = centre_reason
         self._channels_last = channels_last
+        # A GPU computes a batch while the next one is made ready; a CPU would only hold results back.
+        self._ahead = 1 if self.model.device.type == "cuda" else 0
 
     @classmethod
     def from_pretrained(
@@ -259,7 +261,7 @@ class Detector:
     def judge(self, cases: Iterable[tuple[Case, Iterable[np.ndarray]]], batch_size: int = 16) -> Iterator[Result]:
         """Results of pictures that `preparer` prepared, in order; what `stream` does behind the decoder.
 
-        No more than a batch of pictures waits, even where few of them have faces.
+        No more than a batch of pictures waits (on a GPU two), even where few of them have faces.
 
         Raises:
             ModelFolderError, ValueError: as in `stream`.
@@ -268,26 +270,32 @@ class Detector:
             raise ValueError(f"batch_size is {batch_size}: it takes a number from 1")
         waiting: deque[Case] = deque()
         batch: list[tuple[Case, np.ndarray]] = []
+        flying: deque[tuple[list[Case], torch.Tensor]] = deque()
+
+        def run(ahead: int = self._ahead) -> None:
+            if batch:
+                flying.append(([case for case, _ in batch], self._logits([array for _, array in batch])))
+                batch.clear()
+            while len(flying) > ahead:
+                self._give(*flying.popleft())
+
         for case, inputs in cases:
             waiting.append(case)
             for array in inputs:
                 batch.append((case, array))
                 if len(batch) == batch_size:
-                    self._run(batch)
-            if len(waiting) >= batch_size:
-                self._run(batch)
+                    run()
+            if len(waiting) >= (1 + self._ahead) * batch_size:
+                run(ahead=0)
             while waiting and waiting[0].complete:
                 yield self._result(waiting.popleft())
-        self._run(batch)
+        run(ahead=0)
         yield from map(self._result, waiting)
 
     @torch.inference_mode()
-    def _run(self, batch: list[tuple[Case, np.ndarray]]) -> None:
-        """Give each case of a batch its logits, and empty the batch."""
-        if batch:
-            logits = self.model(self._pixel_values([array for _, array in batch])).logits
-            self._give([case for case, _ in batch], logits)
-            batch.clear()
+    def _logits(self, inputs: list[np.ndarray]) -> torch.Tensor:
+        """Of (n, 2). On a GPU they are still being computed when this returns, and waited for when they are read."""
+        return self.model(self._pixel_values(inputs)).logits
 
     def _give(self, cases: list[Case], logits: torch.Tensor) -> None:
         """Give each case its logits, of (n, 2)."""
@@ -300,7 +308,10 @@ class Detector:
 
     def _pixel_values(self, inputs: list[np.ndarray]) -> torch.Tensor:
         """Normalised as the processor does it, (n, 3, size, size); pictures lie in memory with channels last."""
-        pixels = torch.from_numpy(np.stack(inputs)).to(self.model.device)
+        pixels = torch.from_numpy(np.stack(inputs))
+        if self.model.device.type == "cuda":
+            pixels = pixels.pin_memory()  # or the copy would wait for the batch before
+        pixels = pixels.to(self.model.device, non_blocking=True)
         values = pixels.permute(0, 3, 1, 2) / 255
         mean, std = (
             torch.tensor(numbers, dtype=torch.float32, device=pixels.device)[:, None, None]

@@ -20,6 +20,7 @@ from fakeface.image_processing_fakeface import FakeFaceImageProcessor
 from fakeface.images import PictureError
 from fakeface.model_folder import ModelFolderError
 from fakeface.modeling_fakeface import FakeFaceForImageClassification
+from fakeface.preparation import Case
 from fakeface.results import Result
 
 
@@ -105,6 +106,28 @@ def test_a_stream_takes_one_batch_at_a_time(detector: Detector):
     stream = detector.stream(endless(), batch_size=2)
     assert [next(stream).picture for _ in range(3)] == ["picture 1", "picture 2", "picture 3"]
     assert taken == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 3, 8])
+def test_a_batch_in_flight_changes_nothing(detector: Detector, monkeypatch: pytest.MonkeyPatch, batch_size: int):
+    pictures = [picture(seed=seed) for seed in range(7)]
+    expected = list(detector.stream(pictures, batch_size=batch_size))
+    monkeypatch.setattr(detector, "_ahead", 1)  # as on a GPU
+    assert list(detector.stream(pictures, batch_size=batch_size)) == expected
+
+
+def test_on_a_gpu_two_batches_wait_even_where_nothing_has_a_face(detector: Detector, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(detector, "_ahead", 1)
+    judged = []
+    monkeypatch.setattr(detector, "_logits", lambda inputs: judged.append(len(inputs)) or torch.zeros(len(inputs), 2))
+
+    def cases() -> Iterator[tuple[Case, list[np.ndarray]]]:
+        yield Case("a face", (64, 64)), [np.zeros((32, 32, 3), np.uint8)]
+        while True:
+            yield Case("none", (64, 64), faces=[]), []
+
+    assert next(detector.judge(cases(), batch_size=2)).picture == "a face"
+    assert judged == [1]
 
 
 def test_a_batch_of_none_is_refused(detector: Detector):
