@@ -4,16 +4,18 @@ Only JSON and safetensors are read. The code files in a folder serve processes t
 never run.
 """
 
+import contextlib
 import json
 import logging
 import os
 from collections.abc import Sequence
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from huggingface_hub import snapshot_download
+from huggingface_hub import HfApi, snapshot_download
 from huggingface_hub.constants import HF_HUB_OFFLINE
 from huggingface_hub.errors import (
     GatedRepoError,
@@ -135,6 +137,14 @@ def _not_given(name: str) -> ModelFolderError:
     return ModelFolderError(f"{name}: no such folder, and the Hub did not give it; {cure}")
 
 
+def _names(folder: Path, name: str) -> list[str]:
+    """The files of a model folder; of a Hub repository also those that are never fetched, where the Hub tells."""
+    if not os.path.isdir(name):
+        with contextlib.suppress(Exception):  # only to explain another error; the client raises many types
+            return HfApi().list_repo_files(name, revision=folder.name)  # snapshots are named after their commit
+    return [path.name for path in folder.iterdir()]
+
+
 def _check_sums(folder: Path, name: str) -> None:
     """Raises ModelFolderError where a file that is about to be read is not the one that `SHA256SUMS` lists."""
     try:
@@ -217,7 +227,7 @@ def _load_weights(folder: Path, name: str, config: FakeFaceConfig) -> dict[str, 
     device, so that a config that asks for more memory than there is fails before any is taken.
     """
     if not (folder / WEIGHTS).is_file():
-        pickled = sorted(path.name for pattern in PICKLED for path in folder.glob(pattern))
+        pickled = sorted(file for file in _names(folder, name) if any(fnmatch(file, kind) for kind in PICKLED))
         reason = f"{pickled[0]} could run code when opened, so it is not; " if pickled else ""
         raise ModelFolderError(f"{name}: {WEIGHTS} is missing; {reason}get the weights as safetensors")
     try:

@@ -225,7 +225,10 @@ def test_what_the_hub_does_not_give_is_refused_with_the_cure(hub: Hub, model: Pa
         "nobody/tampered/model.safetensors: its sha256 is not the one in SHA256SUMS; fetch the folder again; "
         "or, if you changed it yourself, remove SHA256SUMS"
     )
-    assert said[5].startswith("nobody/pickled: model.safetensors is missing; ")
+    assert said[5] == (
+        "nobody/pickled: model.safetensors is missing; pytorch_model.bin could run code when opened, so it is not; "
+        "get the weights as safetensors"
+    )
     assert said[6].startswith(
         'nobody/vit/config.json: "model_type" is "vit", not "fakeface"; pass the folder of a fake'
     )
