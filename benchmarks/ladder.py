@@ -1,0 +1,90 @@
+"""What each part of the training recipe adds: rungs of benchmarks/ladder.yaml, trained and measured by one evaluation.
+
+    python benchmarks/ladder.py --data "../shared/faces/pool-*.parquet" --trunk-weights ../shared/weights/….safetensors
+
+Trains what is missing below runs/ladder and takes what is there, so that the same command goes on after a stop: some
+six minutes a rung and seed on two cores. Writes benchmarks/quality.csv: for each rung, seed, split and view the figures
+of `train.py`'s own evaluation, with 95 % intervals. Whether a rung is kept is decided on validation pictures; the rows
+of test pictures and unseen sources only tell.
+"""
+
+import argparse
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import yaml
+from figures_file import keep
+from train_runs import train_command
+
+SHOWN = {"auc": "auc", "tpr_at_fpr_0.01": "tpr_at_1_percent_fpr", "ece": "ece", "fpr": "fpr"}
+
+
+def recipes(ladder: dict[str, Any]) -> list[tuple[str, bool, dict[str, Any]]]:
+    """Name, whether it is kept, and recipe of each rung."""
+    found, base = [], dict(ladder["schedule"])
+    for rung in ladder["rungs"]:
+        recipe = {**base, **rung["changes"]}
+        kept = rung.get("kept", True)
+        found.append((rung["name"], kept, recipe))
+        if kept:
+            base = recipe
+    return found
+
+
+def trained(run: Path, recipe: dict[str, Any], seed: int, options: argparse.Namespace) -> dict[str, Any]:
+    """The evaluation of a run, which is made first where it is not there."""
+    report = run / "evaluation.json"
+    written = yaml.safe_dump({**recipe, "seed": seed, "output": str(run)}, sort_keys=True)
+    file = run.with_suffix(".yaml")
+    if not report.exists() or file.read_text() != written:
+        shutil.rmtree(run, ignore_errors=True)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(written)
+        # Copies that match the labels take longer to make than a rung to train; train.py makes them anew where it must.
+        for other in sorted(file.parent.glob("*/matched")):
+            shutil.copytree(other, run / "matched")
+            break
+        words, environment = train_command(file, "--data", *options.data, "--trunk-weights", options.trunk_weights)
+        done = subprocess.run(words, env=environment, stdout=subprocess.DEVNULL)
+        if done.returncode != 0:
+            raise SystemExit(f"{file}: its run failed with exit code {done.returncode}")
+        shutil.rmtree(run / "checkpoints", ignore_errors=True)
+    return json.loads(report.read_text(encoding="utf-8"))
+
+
+def rows_of(name: str, kept: bool, seed: int, report: dict[str, Any]) -> list[dict[str, Any]]:
+    rows = []
+    for found in report["overall"]:
+        row: dict[str, Any] = {"rung": name, "kept": "yes" if kept else "no", "seed": seed}
+        row |= {key: found[key] for key in ("split", "view", "n_real", "n_generated")}
+        for key, column in SHOWN.items():
+            low, high = found.get(f"{key}_interval") or ("", "")
+            row |= {column: found[key], f"{column}_low": low, f"{column}_high": high}
+        rows.append({key: round(value, 4) if isinstance(value, float) else value for key, value in row.items()})
+    return rows
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--ladder", type=Path, default=Path(__file__).with_suffix(".yaml"))
+    parser.add_argument("--data", nargs="+", required=True)
+    parser.add_argument("--trunk-weights", default="hub")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument("--runs", type=Path, default=Path("runs/ladder"))
+    parser.add_argument("--out", type=Path, default=Path(__file__).with_name("quality.csv"))
+    options = parser.parse_args()
+    rows: list[dict[str, Any]] = []
+    for seed in options.seeds:
+        for number, (name, kept, recipe) in enumerate(recipes(yaml.safe_load(options.ladder.read_text()))):
+            report = trained(options.runs / f"seed-{seed}-rung-{number}", recipe, seed, options)
+            rows += rows_of(name, kept, seed, report)
+    keep(options.out, rows)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
