@@ -10,6 +10,7 @@ data fingerprints (`run.json`), curves (`curves.csv`, TensorBoard), checkpoints,
 the scores of every held-out picture (`scores.csv`) and what they amount to (`evaluation.json`, `evaluation.md`).
 """
 
+import contextlib
 import signal
 import sys
 from pathlib import Path
@@ -28,7 +29,7 @@ from fakeface.recipe import Recipe, RecipeError, parse_recipe
 from fakeface.training import TrainingError, TrainingStopped
 from fakeface.training.building import build_accelerator, build_model, build_optimizer, share_cores, weight_average
 from fakeface.training.loop import Loop, Trainee
-from fakeface.training.pictures import global_batch, load_splits, training_loader, validation_loader
+from fakeface.training.pictures import load_splits, training_batches, validation_loader
 from fakeface.training.progress import Progress
 from fakeface.training.pushing import check_push
 from fakeface.training.resuming import go_on
@@ -73,30 +74,31 @@ def train_on(accelerator: Accelerator, recipe: Recipe) -> None:
     share_cores(recipe, accelerator)
 
     # Pictures, model and optimiser
-    splits, refused = load_splits(run, recipe, accelerator)
+    training, splits, refused = load_splits(run, recipe, accelerator)
     processor = FakeFaceImageProcessor(size=recipe.image_size, crop_fraction=recipe.crop_fraction)
     raw_model = build_model(recipe, accelerator)
-    pictures, sampler, loader = training_loader(recipe, splits["train"], processor, accelerator)
-    steps_per_epoch = len(sampler) // global_batch(recipe, accelerator.num_processes)
+    batches = training_batches(recipe, training, processor, accelerator)
+    steps_per_epoch = len(batches) // recipe.gradient_accumulation
     optimizer, scheduler = build_optimizer(recipe, raw_model, steps_per_epoch)
     validation = {
         view: accelerator.prepare(validation_loader(recipe, splits["validation"], processor, view)) for view in VIEWS
     }
     average = weight_average(recipe, raw_model, accelerator)
-    model, optimizer = accelerator.prepare(torch.compile(raw_model) if recipe.compile else raw_model, optimizer)
-    loader = accelerator.prepare_data_loader(loader, device_placement=False)  # the loop moves pictures itself
+    model, optimizer = accelerator.prepare(
+        torch.compile(raw_model, dynamic=False) if recipe.compile else raw_model, optimizer
+    )
     set_seed(recipe.seed, device_specific=True)  # or all ranks would drop out the same units
 
     # The run folder, and where its run stands
     if accelerator.is_main_process:
-        describe_run(run, recipe, splits, refused, accelerator)
+        describe_run(run, recipe, training, splits, refused, accelerator)
     accelerator.init_trackers("tensorboard")
     progress = Progress()
     accelerator.register_for_checkpointing(progress, scheduler)
     go_on(run, recipe, accelerator, progress, scheduler, steps_per_epoch)
 
-    trainee = Trainee(model, raw_model, average, optimizer, scheduler, loader, sampler, pictures)
-    with StopRequest() as stop:
+    trainee = Trainee(model, raw_model, average, optimizer, scheduler, batches)
+    with StopRequest() as stop, contextlib.closing(batches):
 
         def judge(judged: nn.Module, bar: tqdm) -> None:
             validate(run, recipe, accelerator, judged, processor, validation, progress, bar, stop)

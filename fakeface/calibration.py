@@ -17,7 +17,7 @@ from tqdm.auto import tqdm
 from .checksums import renew_sums
 from .configuration_fakeface import FakeFaceConfig
 from .data.augment import Augmentation
-from .data.pictures import Pictures
+from .data.pictures import Pictures, View
 from .detector import Detector
 from .metrics import threshold_at_fpr
 
@@ -123,7 +123,7 @@ def raw_margins(
     """
     margins, labels, config = [], [], detector.config
     for view in VIEWS:
-        pictures = Pictures(dataset, detector.processor, view, how, seed)
+        pictures = Pictures(dataset, View(detector.processor, view, how or Augmentation(), seed))
         for batch in tqdm(DataLoader(pictures, batch_size, num_workers=workers), desc=view, unit="batch"):
             logits = detector.model(pixel_values=batch["pixel_values"].to(detector.model.device)).logits.double()
             margins.append((logits[:, 1] - logits[:, 0] - config.bias).cpu().numpy() * config.temperature)

@@ -21,6 +21,7 @@ from .data.augment import Augmentation
 # generator, which `set_seed` seeds too, takes 32 bits.
 RANGES = {
     "image_size": (1, 1024),
+    "small_size": (1, 1024),
     "seed": (0, 2**32 - 1),
     "split_seed": (0, 2**32 - 1),
     "source_balance": (0, 1),
@@ -53,11 +54,14 @@ class Recipe:
     image_size: int = 160  # side of the model's input in pixels
     crop_fraction: float = 0.875  # share of the picture's shorter side that the model sees
     trunk_stages: int = 3  # ResNet-50 stages in the trunk
+    pooling: str = "none"  # what the fully connected layers see of the feature map: none (all of it) or average
     dropout: float = 0.3  # between fully connected layers
     batch_norm: str = "learn"  # "frozen" keeps BatchNorm's statistics as they start, and learns its scale and shift
     trunk_weights: str = "hub"  # a safetensors file, "hub" for timm's, or "none" for a random start
     # data
     data: list[str] = field(default_factory=list)  # parquet files or globs, image folders, Hub datasets
+    streaming: bool = False  # read training pictures as they are needed; `data` then names its own splits
+    train_only: list[str] = field(default_factory=list)  # the same, for training alone; near duplicates stay out
     hold_out: list[str] = field(default_factory=list)  # sources or generators kept out as unseen
     split_fractions: list[float] = field(default_factory=lambda: [0.1, 0.2])  # validation and test share per source
     split_seed: int = 0  # apart from `seed`, so that several seeds share one split
@@ -67,6 +71,8 @@ class Recipe:
     # optimisation
     seed: int = 0
     epochs: int = 6
+    small_epochs: int = 0  # epochs at the start that show pictures at `small_size`: quicker, and coarse before fine
+    small_size: int = 128  # side in pixels; the model must pool
     samples_per_epoch: int = 0  # draws in an epoch over all ranks; 0 for the size of the training split
     batch_size: int = 32  # per rank and step of accumulation
     gradient_accumulation: int = 1
@@ -110,9 +116,13 @@ class Recipe:
         for name in ("epochs", "batch_size", "gradient_accumulation", "checkpoint_steps", "keep_checkpoints"):
             if getattr(self, name) < 1:
                 raise RecipeError(f"{name} is {getattr(self, name)}: it must be at least 1")
-        for name in ("threads", "workers"):
+        for name in ("threads", "workers", "small_epochs"):
             if getattr(self, name) < 0:
                 raise RecipeError(f"{name} is {getattr(self, name)}: it must be at least 0")
+        if self.small_epochs and self.pooling == "none":
+            raise RecipeError("small_epochs needs pooling: average; without, a model takes pictures of one size only")
+        if self.streaming and (len(self.data) != 1 or self.train_only or self.hold_out or self.matched or self.limit):
+            raise RecipeError("streaming takes one dataset in `data`, and no train_only, hold_out, matched or limit")
         if not 0 <= self.ema < 1:
             raise RecipeError(f"ema is {self.ema}: it takes a number from 0 up to, not including, 1")
         if not 0 < self.crop_fraction <= 1:

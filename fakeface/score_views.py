@@ -11,7 +11,7 @@ from torch.utils.data import DataLoader
 from tqdm.auto import tqdm
 
 from .data.augment import Augmentation
-from .data.pictures import Pictures
+from .data.pictures import Pictures, View
 from .data.sweep import SWEEP
 from .score_cache import Key, ScoreCache
 from .subjects import Subject
@@ -96,7 +96,7 @@ def fill(
     bar = tqdm(total=sum(map(len, work)), desc="Scoring", unit="batch", disable=rank > 0)
     for part, todo in zip(parts, work, strict=True):
         bar.set_postfix_str(f"{part.split}, {part.view}")
-        pictures = Pictures(part.dataset, subject.processor, part.view, how, seed)
+        pictures = Pictures(part.dataset, View(subject.processor, part.view, how or Augmentation(), seed))
         loader = DataLoader(pictures, batch_sampler=todo, num_workers=workers if todo else 0, collate_fn=_inputs)  # type: ignore[arg-type]
         for rows, inputs in zip(todo, loader, strict=True):
             with torch.inference_mode():

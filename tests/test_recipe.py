@@ -238,6 +238,22 @@ def test_bad_augmentation_is_refused(changes, message):
     assert str(error.value) == message
 
 
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"small_epochs": 1}, "small_epochs needs pooling: average; without, a model takes pictures of one size only"),
+        ({"streaming": True, "data": ["a", "b"]}, "streaming takes one dataset in `data`, and no train_only"),
+        (
+            {"streaming": True, "data": ["a"], "matched": True},
+            "streaming takes one dataset in `data`, and no train_only",
+        ),
+    ],
+)
+def test_keys_that_do_not_go_together_are_refused(changes, message):
+    with pytest.raises(RecipeError, match=message):
+        build_recipe(changes)
+
+
 def test_help_lists_every_key(capsys):
     with pytest.raises(SystemExit) as end:
         parse_recipe(["--help"], description="Train.")

@@ -60,7 +60,7 @@ def _open_one(data: str, records: bool, columns: Sequence[str]) -> Dataset:
         built = path / "build.json"
         files = sorted(str(file) for file in (path / "data" if built.is_file() else path).rglob("*.parquet"))
         if not files:
-            return _normalise(_image_folder(path), data, records, columns)
+            return normalise(_image_folder(path), data, records, columns)
         dataset = _parquet(files, data)
     elif files := [str(path)] if path.is_file() else sorted(glob.glob(str(path), recursive=True)):
         if not all(file.endswith(".parquet") for file in files):
@@ -70,10 +70,10 @@ def _open_one(data: str, records: bool, columns: Sequence[str]) -> Dataset:
         dataset = _hub_dataset(data)
     else:
         raise DataError(f"{data}: no such file or folder")
-    return _own_pictures(_normalise(dataset, data, records, columns))
+    return own_pictures(normalise(dataset, data, records, columns))
 
 
-def _own_pictures(dataset: Dataset) -> Dataset:
+def own_pictures(dataset: Dataset) -> Dataset:
     """Without the paths of rows that hold no bytes: a stranger's table could name any file of this machine.
 
     What `datasets` fetched itself, the pictures of a Hub dataset made of files, lies in its cache and stays.
@@ -108,7 +108,7 @@ def _hub_dataset(name: str) -> Dataset:
     except Exception as error:  # the client raises a dozen unrelated types: offline, gated, missing, malformed
         raise DataError(f"{name}: neither a local path nor a Hub dataset that can be opened ({error})") from error
     if not isinstance(loaded, DatasetDict):
-        raise DataError(f"{name}: streaming datasets are not taken")
+        raise DataError(f"{name}: opens as a stream, which only training reads, with `streaming: true`")
     named = []
     for split, dataset in loaded.items():
         # A single split is all there is, whatever its name, and is ours to split.
@@ -132,7 +132,7 @@ def _image_folder(path: Path) -> Dataset:
     return Dataset.from_dict(rows)
 
 
-def _normalise(dataset: Dataset, data: str, records: bool, columns: Sequence[str]) -> Dataset:
+def normalise(dataset: Dataset, data: str, records: bool, columns: Sequence[str]) -> Dataset:
     """Bring types to one form; refuse what would silently train on the wrong labels."""
     if not len(dataset):
         raise DataError(f"{data}: no pictures in it")
@@ -252,6 +252,30 @@ def prepare_splits(
     if "train" not in rows:
         raise DataError(f"no pictures to train on; the splits found are {sorted(rows)}")
     return DatasetDict({split: dataset.select(rows[split]) for split in sorted(rows)}), refused
+
+
+def training_only(
+    dataset: Dataset, training: Dataset, held_out: DatasetDict, workers: int = 1
+) -> tuple[Dataset, list[str]]:
+    """Pictures to add to the training split: none of them a near duplicate of a picture outside of it.
+
+    Made for hard negatives such as reconstructions, which share a photograph's content and hence its side of the split.
+
+    Args:
+        dataset: from `open_dataset`.
+        training: the training split.
+        held_out: the other splits.
+        workers: processes that decode.
+
+    Returns:
+        The pictures, with the columns of the training split, and the messages of the refused ones.
+    """
+    dataset, refused = checked(dataset, workers)
+    others = [hash_ for part in held_out.values() for hash_ in part["phash"]]
+    groups = near_duplicate_groups([*others, *dataset["phash"]])
+    taken = set(groups[: len(others)])
+    extra = dataset.select([i for i, group in enumerate(groups[len(others) :]) if group not in taken])
+    return extra.select_columns(training.column_names).cast(training.features), refused
 
 
 def fingerprint(dataset: Dataset) -> str:

@@ -2,10 +2,12 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from datasets import Dataset
+from PIL import Image
 from torch import Tensor
 from torch.utils.data import Sampler
 
@@ -18,31 +20,61 @@ from .sweep import swept
 DELIVERED_EPOCH = 2**31
 
 
-class Pictures(torch.utils.data.Dataset):
-    """Pictures of a dataset, processed as in use.
+@dataclass(frozen=True)
+class View:
+    """How pictures are shown to a model: processed as in use, and changed before that.
 
-    Args:
-        dataset: with `image` (undecoded) and `label`; for a step of the sweep also `sha256`.
+    Attributes:
         processor: cuts, resizes and normalises.
-        view: `clean`; `delivered`, one fixed delivery for each picture; `augmented`, a fresh one each epoch; or a name
+        name: `clean`; `delivered`, one fixed delivery for each picture; `augmented`, a fresh one each epoch; or a name
             of `fakeface.data.sweep.SWEEP`.
         how: the augmentation of `delivered` and `augmented`.
         seed: of what is random.
-
-    An item is asked for by (epoch, index), or by index alone for all views but `augmented`; it has `pixel_values`
-    (3, size, size), `labels` and `index`.
+        small: processes the pictures of the epochs before `small_epochs` instead, to a smaller side.
+        small_epochs: how many those are.
     """
 
-    def __init__(
-        self,
-        dataset: Dataset,
-        processor: FakeFaceImageProcessor,
-        view: str = "clean",
-        how: Augmentation | None = None,
-        seed: int = 0,
-    ):
-        self.dataset, self.processor, self.view, self.seed = dataset, processor, view, seed
-        self.how = how or Augmentation()
+    processor: FakeFaceImageProcessor
+    name: str = "clean"
+    how: Augmentation = field(default_factory=Augmentation)
+    seed: int = 0
+    small: FakeFaceImageProcessor | None = None
+    small_epochs: int = 0
+
+    def show(
+        self, picture: Image.Image, row: dict[str, Any], epoch: int, index: int, draw: int | None = None
+    ) -> dict[str, Any]:
+        """A picture as `pixel_values` (3, size, size), with `labels` and `index`.
+
+        Args:
+            picture: the row's, loaded.
+            row: with `label`; for a step of the sweep also `sha256`.
+            epoch, index: besides the seed, what random changes depend on.
+            draw: stands in for the epoch there, where a picture may come twice in one.
+        """
+        rng = sample_rng(self.seed, epoch if draw is None else draw, index)
+        if self.name == "augmented":
+            picture = augment(picture, rng, self.how)
+        elif self.name == "delivered":
+            picture = deliver(picture, rng, self.how)
+        elif self.name != "clean":
+            picture = swept(picture, self.name, self.seed, row["sha256"])
+        processor = self.small if self.small and epoch < self.small_epochs else self.processor
+        return {"pixel_values": torch.from_numpy(processor.to_array(picture)), "labels": row["label"], "index": index}
+
+
+class Pictures(torch.utils.data.Dataset):
+    """Pictures of a dataset in a view.
+
+    Args:
+        dataset: with `image` (undecoded) and `label`; for a step of the sweep also `sha256`.
+        view: how they are shown.
+
+    An item is asked for by (epoch, index), or by index alone for all views but `augmented`; see `View.show`.
+    """
+
+    def __init__(self, dataset: Dataset, view: View):
+        self.dataset, self.view = dataset, view
 
     def __len__(self) -> int:
         return len(self.dataset)
@@ -50,15 +82,7 @@ class Pictures(torch.utils.data.Dataset):
     def __getitem__(self, key: int | tuple[int, int]) -> dict[str, Any]:
         epoch, index = key if isinstance(key, tuple) else (DELIVERED_EPOCH, key)
         row = self.dataset[index]
-        picture = load_picture(row["image"])
-        if self.view == "augmented":
-            picture = augment(picture, sample_rng(self.seed, epoch, index), self.how)
-        elif self.view == "delivered":
-            picture = deliver(picture, sample_rng(self.seed, epoch, index), self.how)
-        elif self.view != "clean":
-            picture = swept(picture, self.view, self.seed, row["sha256"])
-        pixel_values = torch.from_numpy(self.processor.to_array(picture))
-        return {"pixel_values": pixel_values, "labels": row["label"], "index": index}
+        return self.view.show(load_picture(row["image"]), row, epoch, index)
 
     def name(self, index: int) -> str:
         """What to call a picture in a message: its path, or its source and the hash of its bytes."""

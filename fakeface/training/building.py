@@ -55,13 +55,20 @@ def share_cores(recipe: Recipe, accelerator: Accelerator) -> None:
 
 
 def build_model(recipe: Recipe, accelerator: Accelerator) -> FakeFaceForImageClassification:
-    """The model at its start, in memory as channels last where its weights stay whole."""
+    """The model at its start, in memory as channels last where its weights stay whole.
+
+    Raises:
+        RecipeError: `small_size` is not one that the model takes.
+    """
     config = FakeFaceConfig(
         architecture=recipe.architecture,
         image_size=recipe.image_size,
         trunk_stages=recipe.trunk_stages,
+        pooling=recipe.pooling,
         dropout=recipe.dropout,
     )
+    if recipe.small_epochs and recipe.small_size % config.downsampling:
+        raise RecipeError(f"small_size is {recipe.small_size}: this model takes a multiple of {config.downsampling}")
     model = FakeFaceForImageClassification(config)
     if recipe.architecture == "resnet50-cnn" and recipe.trunk_weights != "none":
         accelerator.print(load_trunk(model, recipe.trunk_weights))

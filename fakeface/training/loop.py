@@ -11,12 +11,11 @@ from accelerate.utils import broadcast, gather_object, send_to_device
 from timm.utils.model_ema import ModelEmaV3
 from torch import Tensor, nn
 from torch.distributed.tensor import DTensor
-from torch.utils.data import DataLoader
 from tqdm.auto import tqdm
 
-from ..data.pictures import BalancedSampler, Pictures
 from ..recipe import Recipe
 from . import TrainingError, TrainingStopped
+from .batches import Batches
 from .checkpoints import save_checkpoint
 from .pictures import global_batch
 from .progress import Progress
@@ -27,16 +26,14 @@ from .validation import channels_last
 
 @dataclasses.dataclass
 class Trainee:
-    """What the loop works on; model, optimiser and loader as accelerate prepared them."""
+    """What the loop works on; model and optimiser as accelerate prepared them."""
 
     model: nn.Module
     raw_model: nn.Module  # the same without accelerate's wrappers, to be averaged
     average: ModelEmaV3 | None
     optimizer: torch.optim.Optimizer
     scheduler: torch.optim.lr_scheduler.LRScheduler
-    loader: DataLoader
-    sampler: BalancedSampler
-    pictures: Pictures  # what the loader reads, to name them
+    batches: Batches
 
 
 class Loop:
@@ -75,7 +72,7 @@ class Loop:
             TrainingStopped: a rank was asked to stop; what was done is saved.
         """
         progress, trainee = self.progress, self.trainee
-        steps = len(trainee.loader) // self.recipe.gradient_accumulation
+        steps = len(trainee.batches) // self.recipe.gradient_accumulation
         left = (self.recipe.epochs - progress.epoch) * steps - progress.batch // self.recipe.gradient_accumulation
         show = self.accelerator.is_main_process
         with tqdm(total=progress.step + left, initial=progress.step, desc="Training", disable=not show) as bar:
@@ -97,18 +94,12 @@ class Loop:
     def run_epoch(self, epoch: int, bar: tqdm) -> None:
         """What is left of one epoch."""
         progress, trainee, accelerator = self.progress, self.trainee, self.accelerator
-        loader: Any = trainee.loader
-        if progress.batch:
-            loader = accelerator.skip_first_batches(trainee.loader, progress.batch)
-        # A loader of accelerate's counts its own rounds, from 0 in a resumed run, and tells the sampler; so tell both.
-        loader.set_epoch(epoch)
-        trainee.sampler.set_epoch(epoch)
         train_mode(trainee.model, self.recipe)
         rows: list[Tensor] = []
         losses: list[Tensor] = []
         times = self.times
         times.start()
-        for batch in loader:
+        for batch in trainee.batches.of(epoch, progress.batch):
             times.lap("data")
             rows.append(batch["index"])
             batch = send_to_device(batch, accelerator.device, non_blocking=True)
@@ -129,7 +120,7 @@ class Loop:
             times.end_step(global_batch(self.recipe, accelerator.num_processes))
             if asked:
                 raise TrainingStopped(f"stopped after step {progress.step}; {self.save()} holds what is done")
-            if progress.step % self.recipe.checkpoint_steps == 0 and progress.batch < len(trainee.loader):
+            if progress.step % self.recipe.checkpoint_steps == 0 and progress.batch < len(trainee.batches):
                 self.save()
                 times.start()
 
@@ -180,7 +171,7 @@ class Loop:
         batches: list[tuple[float, list[int]]] = gather_object(mine)
         bad = [batch for batch in batches if not torch.tensor(batch[0]).isfinite()]
         what = f"the loss is {bad[0][0]}" if bad else "the gradient is infinite or no number"
-        names = [self.trainee.pictures.name(row) for _, batch in bad or batches for row in batch]
+        names = [self.trainee.batches.name(row) for _, batch in bad or batches for row in batch]
         return (
             f"{what} in step {self.progress.step + 1}, epoch {self.progress.epoch}; nothing of this step is saved. "
             f"Lower the learning rate, or look at the pictures of the batch: {', '.join(names)}"

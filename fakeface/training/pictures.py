@@ -12,39 +12,58 @@ from datasets import Dataset, DatasetDict, concatenate_datasets
 from torch.utils.data import DataLoader
 
 from ..data.equalise import History
-from ..data.loading import DataError, fingerprint, open_dataset, prepare_splits
+from ..data.loading import DataError, fingerprint, open_dataset, prepare_splits, training_only
 from ..data.matching import match_dataset, write_matched
-from ..data.pictures import BalancedSampler, Pictures
+from ..data.pictures import BalancedSampler, Pictures, View
+from ..data.streaming import Stream, open_stream
 from ..image_processing_fakeface import FakeFaceImageProcessor
 from ..recipe import Recipe, RecipeError
+from .batches import Batches, DrawnBatches, StreamedBatches
 from .stopping import outlive_first_sigterm
 
 
-def load_splits(run: Path, recipe: Recipe, accelerator: Accelerator) -> tuple[DatasetDict, list[str]]:
+def load_splits(run: Path, recipe: Recipe, accelerator: Accelerator) -> tuple[Dataset | Stream, DatasetDict, list[str]]:
     """Open and split the data; the main process first, so that the others find its cache.
 
     Returns:
-        The splits and the messages of the refused pictures.
+        The training pictures; all splits that are at hand; and the messages of the refused pictures.
 
     Raises:
         DataError: the data cannot be used, or a split lacks pictures or a label.
     """
+    workers = max(1, recipe.workers)
     with accelerator.main_process_first():
-        dataset = open_dataset(recipe.data)
-        if recipe.limit and recipe.limit < len(dataset):
-            dataset = dataset.select(np.linspace(0, len(dataset) - 1, recipe.limit).astype(int))
-        splits, refused = prepare_splits(dataset, **recipe.split_options())
-        if recipe.matched and "train" in splits:
-            splits["train"] = concatenate_datasets([splits["train"], matched_pictures(run, recipe, splits["train"])])
+        if recipe.streaming:
+            training, splits, refused = open_stream(recipe.data[0], run / "held-out", workers)
+        else:
+            dataset = open_dataset(recipe.data)
+            if recipe.limit and recipe.limit < len(dataset):
+                dataset = dataset.select(np.linspace(0, len(dataset) - 1, recipe.limit).astype(int))
+            splits, refused = prepare_splits(dataset, **recipe.split_options())
+            training = splits.pop("train")
+            if recipe.train_only:
+                extra, more = training_only(open_dataset(recipe.train_only), training, splits, workers)
+                training, refused = concatenate_datasets([training, extra]), [*refused, *more]
+            if recipe.matched:
+                training = concatenate_datasets([training, matched_pictures(run, recipe, training)])
+            two_labels("train", training)
     if "validation" not in splits:
         raise DataError("no validation pictures: the best epoch is chosen on them; raise split_fractions")
-    for split in ("train", "validation"):
-        if len(set(splits[split]["label"])) < 2:
-            raise DataError(f"the {split} split has pictures of one label only; both are needed")
+    two_labels("validation", splits["validation"])
     for message in refused[:20]:
         accelerator.print(f"refused: {message}")
-    accelerator.print(", ".join(f"{name} {len(part)}" for name, part in splits.items()), f"refused {len(refused)}")
-    return splits, refused
+    size = f"stream of {training.rows.num_shards} shards" if isinstance(training, Stream) else len(training)
+    others = "".join(f"{name} {len(part)}, " for name, part in splits.items())
+    accelerator.print(f"train {size}, {others}refused {len(refused)}")
+    if isinstance(training, Dataset):
+        splits["train"] = training
+    return training, splits, refused
+
+
+def two_labels(name: str, part: Dataset) -> None:
+    """Raises DataError where a split has pictures of one label only."""
+    if len(set(part["label"])) < 2:
+        raise DataError(f"the {name} split has pictures of one label only; both are needed")
 
 
 def matched_pictures(run: Path, recipe: Recipe, part: Dataset) -> Dataset:
@@ -66,27 +85,45 @@ def global_batch(recipe: Recipe, ranks: int) -> int:
     return recipe.batch_size * recipe.gradient_accumulation * ranks
 
 
-def training_loader(
-    recipe: Recipe, part: Dataset, processor: FakeFaceImageProcessor, accelerator: Accelerator
-) -> tuple[Pictures, BalancedSampler, DataLoader]:
-    """Draws of training pictures, freshly augmented in each epoch; batches of one rank.
+def origins(part: Dataset) -> list[str]:
+    """The source of each picture; of a reconstruction, which carries the source of its photograph, the generator.
+
+    Else a few reconstructions of several sources would be drawn as often as whole sources of generated pictures.
+    """
+    columns = list(zip(part["label"], part["source"], part["generator"], strict=True))
+    photographed = {source for label, source, _ in columns if label == 0}
+    return [generator if label and source in photographed else source for label, source, generator in columns]
+
+
+def training_batches(
+    recipe: Recipe, part: Dataset | Stream, processor: FakeFaceImageProcessor, accelerator: Accelerator
+) -> Batches:
+    """Training pictures, freshly augmented in each epoch, in batches of this rank.
 
     Raises:
-        RecipeError: an epoch has not the pictures of one step.
+        RecipeError: an epoch has not the pictures of one step, or its length is not known.
     """
     samples, together = recipe.samples_per_epoch or len(part), global_batch(recipe, accelerator.num_processes)
+    if not samples:
+        raise RecipeError("the stream does not say how many pictures it has: set samples_per_epoch")
     if samples < together:
         raise RecipeError(
             f"{samples} draws in an epoch do not fill one step of {together} pictures (batch_size {recipe.batch_size} "
             f"x gradient_accumulation {recipe.gradient_accumulation} x {accelerator.num_processes} ranks); "
             "lower one, or raise samples_per_epoch"
         )
+    steps = samples // together
     accelerator.print(
         f"{accelerator.num_processes} ranks x batch_size {recipe.batch_size} x gradient_accumulation "
-        f"{recipe.gradient_accumulation} = {together} pictures a step, {samples // together} steps an epoch"
+        f"{recipe.gradient_accumulation} = {together} pictures a step, {steps} steps an epoch"
     )
-    sampler = BalancedSampler(part["label"], part["source"], samples, recipe.source_balance, recipe.seed, together)
-    pictures = Pictures(part, processor, "augmented", recipe.augmentation_settings(), recipe.seed)
+    small = FakeFaceImageProcessor(size=recipe.small_size, crop_fraction=recipe.crop_fraction)
+    how = recipe.augmentation_settings()
+    view = View(processor, "augmented", how, recipe.seed, small, recipe.small_epochs)
+    if isinstance(part, Stream):
+        return StreamedBatches(part.rows, view, recipe, accelerator, steps * recipe.gradient_accumulation)
+    pictures = Pictures(part, view)
+    sampler = BalancedSampler(part["label"], origins(part), samples, recipe.source_balance, recipe.seed, together)
     loader = DataLoader(
         pictures,
         batch_size=recipe.batch_size,
@@ -98,12 +135,12 @@ def training_loader(
         generator=torch.Generator().manual_seed(recipe.seed),  # apart from the global one, for a bit-identical resume
         pin_memory=accelerator.device.type == "cuda",
     )
-    return pictures, sampler, loader
+    return DrawnBatches(loader, sampler, pictures, accelerator)
 
 
 def validation_loader(recipe: Recipe, part: Any, processor: FakeFaceImageProcessor, view: str) -> DataLoader:
     """Every picture of a part once, in a view of `fakeface.data.pictures.Pictures`."""
-    pictures = Pictures(part, processor, view, recipe.augmentation_settings(), recipe.seed)
+    pictures = Pictures(part, View(processor, view, recipe.augmentation_settings(), recipe.seed))
     return DataLoader(
         pictures,
         batch_size=2 * recipe.batch_size,
@@ -112,4 +149,4 @@ def validation_loader(recipe: Recipe, part: Any, processor: FakeFaceImageProcess
     )
 
 
-__all__ = ["global_batch", "load_splits", "matched_pictures", "training_loader", "validation_loader"]
+__all__ = ["global_batch", "load_splits", "matched_pictures", "origins", "training_batches", "validation_loader"]

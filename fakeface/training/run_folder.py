@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from accelerate import Accelerator
-from datasets import DatasetDict
+from datasets import Dataset, DatasetDict
 
 from ..data.loading import DataError, fingerprint
+from ..data.streaming import Stream
 from ..recipe import Recipe, RecipeError
 
 PACKAGES = ("fakeface", "torch", "timm", "transformers", "datasets", "accelerate", "evaluate", "pillow", "numpy")
@@ -29,14 +30,27 @@ def refuse_taken(run: Path, recipe: Recipe) -> None:
         raise RecipeError(f"output {run} already holds a run: add --resume to go on with it, or name another folder")
 
 
-def describe_run(run: Path, recipe: Recipe, splits: DatasetDict, refused: list[str], accelerator: Accelerator) -> None:
+def describe_run(
+    run: Path,
+    recipe: Recipe,
+    training: Dataset | Stream,
+    splits: DatasetDict,
+    refused: list[str],
+    accelerator: Accelerator,
+) -> None:
     """Write what the run depends on; a resumed run must stand on the same data.
 
     Raises:
         DataError, RecipeError: the run in the folder was started on other data, or its checkpoints do not fit.
     """
     run.mkdir(parents=True, exist_ok=True)
-    data = {name: {"pictures": len(part), "fingerprint": fingerprint(part)} for name, part in splits.items()}
+    parts = sorted({**splits, "train": training}.items())
+    data = {
+        name: {"stream": part.identity, "shards": part.rows.num_shards}
+        if isinstance(part, Stream)
+        else {"pictures": len(part), "fingerprint": fingerprint(part)}
+        for name, part in parts
+    }
     file = run / RUN_RECORD
     if file.exists():
         record = json.loads(file.read_text())
@@ -50,8 +64,10 @@ def describe_run(run: Path, recipe: Recipe, splits: DatasetDict, refused: list[s
         ]
         if changed:
             accelerator.print(f"changed since the run was last started: {', '.join(changed)}")
-        if (was := record["recipe"].get("ema", 0.0)) != recipe.ema:  # its checkpoints hold one model, or two
-            raise RecipeError(f"{run}: its run was started with ema {was}, not {recipe.ema}; resume with that")
+        # On these depends how many models a checkpoint holds, and what their tensors are called.
+        for key in ("ema", "compile"):
+            if (was := record["recipe"].get(key, now := getattr(recipe, key))) != now:
+                raise RecipeError(f"{run}: its run was started with {key} {was}, not {now}; resume with that")
     replace_text(
         file,
         json.dumps(

@@ -11,7 +11,7 @@ from datasets import ClassLabel, Dataset, DatasetDict, config, disable_progress_
 from PIL import Image
 
 from fakeface.data import loading
-from fakeface.data.loading import DataError, checked, fingerprint, open_dataset, prepare_splits
+from fakeface.data.loading import DataError, checked, fingerprint, open_dataset, prepare_splits, training_only
 from fakeface.data.splits import near_duplicate_groups
 
 
@@ -320,6 +320,22 @@ def test_a_split_column_for_half_of_the_data_is_refused(tmp_path):
     second = write_parquet(tmp_path / "b.parquet", [encoded(2), encoded(3)])
     with pytest.raises(DataError, match="some pictures name their split and some do not"):
         prepare_splits(open_dataset([first, second]))
+
+
+def test_pictures_for_training_alone_leave_the_held_out_ones_out(hundred, tmp_path):
+    splits, _ = prepare_splits(open_dataset(hundred))
+    training = splits.pop("train")
+    seed_of = {encoded(i): i for i in range(100)}
+    trained = {seed_of[row["bytes"]] for row in training["image"]}
+    # Re-encodings of all pictures, as an autoencoder would make them, a broken one, and one of a new content
+    images = [encoded(i, "JPEG", quality=70) for i in range(100)] + [b"no picture", encoded(200)]
+    sources = [str(i) for i in range(102)]
+    file = write_parquet(tmp_path / "more.parquet", images, label=[1] * 102, source=sources, extra=[0] * 102)
+    more, refused = training_only(open_dataset(file), training, splits)
+    assert {int(source) for source in more["source"]} == trained | {101}
+    assert len(trained) == 70
+    assert len(refused) == 1
+    assert more.features == training.features
 
 
 def test_a_set_without_training_pictures_is_refused(tmp_path):

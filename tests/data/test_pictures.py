@@ -12,7 +12,7 @@ from PIL import Image
 from torch.utils.data import DataLoader
 
 from fakeface.data.augment import Augmentation, augment, deliver, sample_rng
-from fakeface.data.pictures import DELIVERED_EPOCH, BalancedSampler, Pictures
+from fakeface.data.pictures import DELIVERED_EPOCH, BalancedSampler, Pictures, View
 from fakeface.image_processing_fakeface import FakeFaceImageProcessor
 
 PROCESSOR = FakeFaceImageProcessor(size=16, crop_fraction=0.875)
@@ -42,42 +42,54 @@ def same(first, second):
 
 
 def test_an_item(dataset):
-    item = Pictures(dataset, PROCESSOR)[3]
+    item = Pictures(dataset, View(PROCESSOR))[3]
     assert item.keys() == {"pixel_values", "labels", "index"}
     assert (tuple(item["pixel_values"].shape), item["pixel_values"].dtype) == ((3, 16, 16), torch.float32)
     assert (item["labels"], item["index"]) == (1, 3)
-    assert len(Pictures(dataset, PROCESSOR)) == 12
+    assert len(Pictures(dataset, View(PROCESSOR))) == 12
 
 
 def test_the_clean_view_is_what_users_get(dataset):
     expected = PROCESSOR(picture(5), return_tensors="pt")["pixel_values"][0]
-    assert torch.equal(Pictures(dataset, PROCESSOR)[5]["pixel_values"], expected)
-    assert torch.equal(Pictures(dataset, PROCESSOR)[2, 5]["pixel_values"], expected)
+    assert torch.equal(Pictures(dataset, View(PROCESSOR))[5]["pixel_values"], expected)
+    assert torch.equal(Pictures(dataset, View(PROCESSOR))[2, 5]["pixel_values"], expected)
 
 
 def test_the_delivered_view_is_one_fixed_delivery(dataset):
-    pictures = Pictures(dataset, PROCESSOR, "delivered", seed=4)
+    pictures = Pictures(dataset, View(PROCESSOR, "delivered", seed=4))
     delivered = deliver(picture(5), sample_rng(4, DELIVERED_EPOCH, 5), Augmentation())
     assert torch.equal(pictures[5]["pixel_values"], torch.from_numpy(PROCESSOR.to_array(delivered)))
-    assert same(pictures[5], Pictures(dataset, PROCESSOR, "delivered", seed=4)[5])
-    clean = Pictures(dataset, PROCESSOR)
+    assert same(pictures[5], Pictures(dataset, View(PROCESSOR, "delivered", seed=4))[5])
+    clean = Pictures(dataset, View(PROCESSOR))
     assert not all(same(pictures[i], clean[i]) for i in range(12))
 
 
 def test_the_augmented_view_is_fresh_each_epoch_and_repeatable(dataset):
-    pictures = Pictures(dataset, PROCESSOR, "augmented", seed=4)
+    pictures = Pictures(dataset, View(PROCESSOR, "augmented", seed=4))
     augmented = augment(picture(5), sample_rng(4, 1, 5), Augmentation())
     assert torch.equal(pictures[1, 5]["pixel_values"], torch.from_numpy(PROCESSOR.to_array(augmented)))
     assert same(pictures[1, 5], pictures[1, 5])
     assert not same(pictures[1, 5], pictures[2, 5])
-    assert not same(pictures[1, 5], Pictures(dataset, PROCESSOR, "augmented", seed=5)[1, 5])
+    assert not same(pictures[1, 5], Pictures(dataset, View(PROCESSOR, "augmented", seed=5))[1, 5])
+
+
+def test_the_first_epochs_can_be_smaller(dataset):
+    small = FakeFaceImageProcessor(size=8, crop_fraction=0.875)
+    pictures = Pictures(dataset, View(PROCESSOR, "augmented", seed=4, small=small, small_epochs=2))
+    sides = [pictures[epoch, 5]["pixel_values"].shape[-1] for epoch in range(4)]
+    assert sides == [8, 8, 16, 16]
+    augmented = augment(picture(5), sample_rng(4, 1, 5), Augmentation())
+    assert torch.equal(pictures[1, 5]["pixel_values"], torch.from_numpy(small.to_array(augmented)))
+    # Validation has no epochs of its own, and is at the full size
+    delivered = Pictures(dataset, View(PROCESSOR, "delivered", small=small, small_epochs=2))
+    assert tuple(delivered[5]["pixel_values"].shape) == (3, 16, 16)
 
 
 def test_the_augmentation_is_the_one_asked_for(dataset):
     never = dict.fromkeys([name for name, value in vars(Augmentation()).items() if isinstance(value, float)], 0.0)
     still = replace(Augmentation(zoom=(1.0, 1.0)), **never)
     for view in ("augmented", "delivered"):
-        assert same(Pictures(dataset, PROCESSOR, view, still)[0, 5], Pictures(dataset, PROCESSOR)[5])
+        assert same(Pictures(dataset, View(PROCESSOR, view, still))[0, 5], Pictures(dataset, View(PROCESSOR))[5])
 
 
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")  # Python 3.12 has it in for forked workers
@@ -86,7 +98,9 @@ def test_workers_change_nothing(view, dataset):
     def batches(workers):
         sampler = BalancedSampler(dataset["label"], ["a"] * 12, samples=20, seed=3)
         sampler.set_epoch(2)
-        return list(DataLoader(Pictures(dataset, PROCESSOR, view), batch_size=4, sampler=sampler, num_workers=workers))
+        return list(
+            DataLoader(Pictures(dataset, View(PROCESSOR, view)), batch_size=4, sampler=sampler, num_workers=workers)
+        )
 
     alone, shared_out = batches(0), batches(2)
     assert len(alone) == len(shared_out) == 5

@@ -5,9 +5,11 @@ from typing import Any
 import pytest
 import torch
 from accelerate.data_loader import prepare_data_loader, skip_first_batches
+from datasets import Dataset as Hub
 from torch.utils.data import DataLoader, Dataset
 
 from fakeface.data.pictures import BalancedSampler
+from fakeface.training.pictures import origins
 
 
 class Keys(Dataset):
@@ -54,3 +56,14 @@ def test_after_a_stop_the_ranks_see_what_is_left():
     assert [key for step in zip(*left, strict=True) for batch in step for key in batch][:60] == [
         key for step in zip(*drawn(3, 4, epoch=1, done=3), strict=True) for batch in step for key in batch
     ][:60]
+
+
+def test_a_reconstruction_counts_for_its_generator_and_not_for_the_source_of_its_photograph():
+    part = Hub.from_dict(
+        {
+            "label": [0, 1, 1, 1],
+            "source": ["ffhq", "ffhq", "tpdne", "celeba"],
+            "generator": ["none", "autoencoder", "stylegan2", "pggan"],
+        }
+    )
+    assert origins(part) == ["ffhq", "autoencoder", "tpdne", "celeba"]
