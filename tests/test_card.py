@@ -18,6 +18,8 @@ from fakeface.card import (
     read_report,
     write_card,
 )
+from fakeface.checksums import changed_files, parse_sums
+from fakeface.configuration_fakeface import FORMAT_VERSION
 from fakeface.evaluation import weights_sha256
 
 
@@ -131,6 +133,14 @@ def test_figures_of_readme_and_card_belong_to_the_shipped_weights_and_calibratio
         assert made in readme
     for made in (overall_table(report), kept_out_table(report), generators_table(report)):
         assert made in card
+
+
+def test_the_shipped_folder_is_whole_and_as_its_checksums_say(repo):
+    folder = repo / "checkpoints" / "fakeface-resnet50-cnn"
+    names = {file.name for file in folder.iterdir() if file.is_file()}  # Python may keep bytecode beside them
+    assert names - {"SHA256SUMS"} == parse_sums((folder / "SHA256SUMS").read_text()).keys()
+    assert changed_files(folder, names - {"SHA256SUMS"}) == []
+    assert json.loads((folder / "config.json").read_text())["format_version"] == FORMAT_VERSION
 
 
 def test_shipped_code_files_are_the_packages(repo):
