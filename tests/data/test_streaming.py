@@ -1,15 +1,23 @@
 """Datasets whose training pictures are read as a stream."""
 
+import hashlib
 import io
+import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from datasets import Dataset, config, disable_progress_bars
+from hub.server import serve
 from PIL import Image
 
+from fakeface.data import streaming
 from fakeface.data.loading import DataError
 from fakeface.data.streaming import open_stream
+
+PACKAGE = Path(streaming.__file__).parents[2]
 
 
 @pytest.fixture(autouse=True)
@@ -50,6 +58,32 @@ def test_training_pictures_are_a_stream_and_the_others_at_hand(tmp_path):
     assert {name: part["source"][:] for name, part in splits.items()} == {"validation": ["b", "b"], "test": ["c"]}
     assert all(len(hash_) == 64 for part in splits.values() for hash_ in part["sha256"])
     assert refused == []
+
+
+OPEN = """
+import hashlib, json, sys
+from pathlib import Path
+from fakeface.data.streaming import open_stream
+stream, splits, refused = open_stream("nobody/faces", Path(sys.argv[1]))
+hashes = [hashlib.sha256(row["image"]["bytes"]).hexdigest() for row in stream.rows]
+print(json.dumps([stream.identity, hashes, {name: len(part) for name, part in splits.items()}]))
+"""
+
+
+def test_a_private_dataset_of_the_hub_is_a_stream_too_and_known_by_its_commit(tmp_path):
+    for name, seeds in (("train-0", [0, 1]), ("train-1", [2, 3]), ("validation", [4, 5])):
+        write(tmp_path / "set", name, seeds)
+    files = {f"data/{file.name}": file.read_bytes() for file in (tmp_path / "set").iterdir()}
+    with serve() as hub:
+        commit = hub.add("datasets/nobody/faces", files, private=True)
+        environment = {**hub.environment(tmp_path / "home"), "PYTHONPATH": str(PACKAGE)}
+        command = [sys.executable, "-c", OPEN, str(tmp_path / "held-out")]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr
+    identity, hashes, splits = json.loads(done.stdout.splitlines()[-1])
+    assert identity == commit
+    assert hashes == [hashlib.sha256(encoded(seed)).hexdigest() for seed in range(4)]
+    assert splits == {"validation": 2}
 
 
 def test_another_set_has_another_identity(tmp_path):

@@ -1,6 +1,8 @@
 """Addresses and answers of the Hub on loopback."""
 
+import hashlib
 import re
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import unquote, unquote_to_bytes
 
@@ -35,6 +37,21 @@ def entry(path: str, file: File) -> dict[str, Any]:
     size = len(file.data)
     large = {"lfs": {"oid": file.etag, "size": size, "pointerSize": 134}} if file.large else {}
     return {"type": "file", "path": path, "size": size, "oid": file.oid, **large}
+
+
+def folder_entry(path: str) -> dict[str, Any]:
+    """A folder in a listing."""
+    return {"type": "directory", "path": path, "size": 0, "oid": hashlib.sha1(path.encode()).hexdigest()}
+
+
+def listing(files: Mapping[str, File], folder: str, recursive: bool) -> list[dict[str, Any]]:
+    """Files and folders below a folder, `""` for the top; without `recursive` only what stands in it itself."""
+    prefix = f"{folder}/" if folder else ""
+    below = {path: file for path, file in files.items() if path.startswith(prefix)}
+    folders = {prefix + "/".join(parts[:i]) for path in below
+               for parts in [path.removeprefix(prefix).split("/")] for i in range(1, len(parts))}  # fmt: skip
+    entries = [*map(folder_entry, sorted(folders)), *(entry(path, file) for path, file in below.items())]
+    return [each for each in entries if recursive or "/" not in each["path"].removeprefix(prefix)]
 
 
 def ref_entry(name: str, ref: str, commit: str) -> dict[str, str]:

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import uvicorn
-from hub.answers import entry, ranged, ref_entry, revision_of, with_whole_revisions
+from hub.answers import entry, folder_entry, listing, ranged, ref_entry, revision_of, with_whole_revisions
 from hub.discussions import Discussions
 from hub.faults import CuttableProtocol, Faults, Seen, with_faults
 from hub.large_files import LargeFiles
@@ -96,6 +96,7 @@ class Hub(Discussions, LargeFiles):
             Route(api, self.info),
             Route(f"{api}/revision/{{revision}}", self.info),
             Route(f"{api}/tree/{{revision}}", self.tree),
+            Route(f"{api}/tree/{{revision}}/{{path:path}}", self.tree),
             Route(f"{api}/paths-info/{{revision}}", self.paths_info, methods=["POST"]),
             Route(f"{api}/refs", self.refs),
             Route(f"{api}/branch/{{revision}}", self.branch, methods=["POST", "DELETE"]),
@@ -218,13 +219,21 @@ class Hub(Discussions, LargeFiles):
 
     async def tree(self, request: Request) -> Response:
         repository = self.repository(request)
-        files = repository.commits[repository.resolve(revision_of(request))]
-        return JSONResponse([entry(path, file) for path, file in files.items()])
+        files, folder = (
+            repository.commits[repository.resolve(revision_of(request))],
+            request.path_params.get("path", ""),
+        )
+        found = listing(files, folder, request.query_params.get("recursive", "false").lower() == "true")
+        if folder and not found:
+            raise refusal(404, "EntryNotFound", f"{folder} does not exist on {revision_of(request)!r}")
+        return JSONResponse(found)
 
     async def paths_info(self, request: Request) -> Response:
         repository, asked = self.repository(request), await request.json()
         files = repository.commits[repository.resolve(revision_of(request))]
-        return JSONResponse([entry(path, files[path]) for path in asked["paths"] if path in files])
+        found = [entry(path, files[path]) for path in asked["paths"] if path in files]
+        folders = [path for path in asked["paths"] if any(file.startswith(f"{path}/") for file in files)]
+        return JSONResponse([*found, *map(folder_entry, folders)])
 
     async def refs(self, request: Request) -> Response:
         repository = self.repository(request)
