@@ -3,6 +3,7 @@
     python benchmarks/score.py [--pictures 2000] [--data "../shared/faces/pool-*.parquet"]
         [--face-model ../shared/weights/face_detection_yunet_2023mar.onnx] [--model checkpoints/fakeface-resnet50-cnn]
         [--pipeline-pictures 500] [--memory 1000 50000] [--workers 0]
+    python benchmarks/score.py --only-memory [--memory 1000 50000]      # the speeds in the CSV stay as they are
 
 Writes benchmarks/score.csv. `ratio` is: of `score`, its pictures a second over those of the bare model on ready
 tensors at the same precision (listing, starting workers, decoding and writing included), as transformers loads it;
@@ -15,6 +16,7 @@ Nothing heavy is imported at the top: the workers of a run import this file.
 """
 
 import argparse
+import csv
 import glob
 import os
 import tempfile
@@ -182,7 +184,19 @@ def main() -> None:
     parser.add_argument("--memory", type=int, nargs="*", default=[1000, 50_000])
     parser.add_argument("--workers", type=int, default=0)
     parser.add_argument("--out", type=Path, default=Path(__file__).with_suffix(".csv"))
+    parser.add_argument("--only-memory", action="store_true", help="leave the speeds of an earlier run as they are")
     options = parser.parse_args()
+    rows = kept_speeds(options.out) if options.only_memory else speeds(options)
+    rows += measure_memory(options.memory, options.workers)
+    keep(options.out, rows, COLUMNS)
+
+
+def kept_speeds(file: Path) -> list[dict[str, Any]]:
+    with file.open(newline="", encoding="utf-8") as stream:
+        return [row for row in csv.DictReader(stream) if row["what"] != "peak memory"]
+
+
+def speeds(options: argparse.Namespace) -> list[dict[str, Any]]:
     with tempfile.TemporaryDirectory() as scratch:
         labels: dict[str, int] = {}
         if data := sorted(glob.glob(options.data)):
@@ -191,9 +205,7 @@ def main() -> None:
             from build import make_pictures
 
             make_pictures(Path(scratch) / "noise", options.pictures, SIDE, os.cpu_count() or 1)
-        rows = measure_speed(options, Path(scratch), labels)
-    rows += measure_memory(options.memory, options.workers)
-    keep(options.out, rows, COLUMNS)
+        return measure_speed(options, Path(scratch), labels)
 
 
 if __name__ == "__main__":
