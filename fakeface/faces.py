@@ -36,6 +36,7 @@ WIDE, NEAR, CLOSER = 640, 160, (1280, 2560)
 # that fills the frame: they are 20 to 300 pixels in it.
 SMALL_PICTURE, ONE_LOOK = 480, 20 / 32
 ENLARGED = 2.0  # times, where a small picture shows nothing sure: faces of 16 to 30 pixels are often missed else
+FLAT = 8  # pixels: no face fits into a lower or narrower view, but OpenCV 4.13 finds some there, of numbers at random
 BORDER = 0.5  # of a view's longer side, around faces that the frame cuts
 SMALL = 40.0  # pixels: where a view has a face smaller than this, it may have missed smaller ones
 CONFIDENT = 0.6  # what counts as a face
@@ -165,6 +166,8 @@ class FaceFinder:
         """
         scale = min(most, side / max(picture.size))
         size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
+        if min(size) < FLAT:
+            return
         view = picture if size == picture.size else picture.resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0)
         edge = round(border * max(size))
         if edge:
