@@ -2,10 +2,10 @@
 
     python benchmarks/ladder.py --data "../shared/faces/pool-*.parquet" --trunk-weights ../shared/weights/….safetensors
 
-Trains what is missing below runs/ladder and takes what is there, so that the same command goes on after a stop: some
-six minutes a rung and seed on two cores. Writes benchmarks/quality.csv: for each rung, seed, split and view the figures
-of `train.py`'s own evaluation, with 95 % intervals. Whether a rung is kept is decided on validation pictures; the rows
-of test pictures and unseen sources only tell.
+Trains what is missing below runs/ladder and takes what is there, so that the same command goes on after a stop. Writes
+benchmarks/quality.csv: for each rung, seed, split and view the figures of `train.py`'s own evaluation, with 95 %
+intervals. Whether a rung is kept is decided on validation pictures; the rows of test pictures and unseen sources only
+tell.
 """
 
 import argparse
@@ -45,9 +45,8 @@ def trained(run: Path, recipe: dict[str, Any], seed: int, options: argparse.Name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(written)
         # Copies that match the labels take longer to make than a rung to train; train.py makes them anew where it must.
-        for other in sorted(file.parent.glob("*/matched")):
-            shutil.copytree(other, run / "matched")
-            break
+        if others := list(file.parent.glob("*/matched")):
+            shutil.copytree(max(others, key=lambda other: other.stat().st_mtime), run / "matched")
         words, environment = train_command(file, "--data", *options.data, "--trunk-weights", options.trunk_weights)
         done = subprocess.run(words, env=environment, stdout=subprocess.DEVNULL)
         if done.returncode != 0:

@@ -3,7 +3,7 @@
 import glob
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -132,16 +132,21 @@ def _image_folder(path: Path) -> Dataset:
     return Dataset.from_dict(rows)
 
 
+def check_features(features: Mapping[str, Any], data: str) -> None:
+    """Raises DataError where `image` or `label` is missing, or label names are not ours in our order."""
+    for column in ("image", "label"):
+        if column not in features:
+            raise DataError(f"{data}: no column {column!r}; found {', '.join(features) or 'none'}")
+    label = features["label"]
+    if isinstance(label, ClassLabel) and list(label.names) != list(LABELS):
+        raise DataError(f"{data}: labels are {list(label.names)}; they must be {list(LABELS)}, in this order")
+
+
 def normalise(dataset: Dataset, data: str, records: bool, columns: Sequence[str]) -> Dataset:
     """Bring types to one form; refuse what would silently train on the wrong labels."""
     if not len(dataset):
         raise DataError(f"{data}: no pictures in it")
-    for column in ("image", "label"):
-        if column not in dataset.column_names:
-            raise DataError(f"{data}: no column {column!r}; found {', '.join(dataset.column_names)}")
-    feature = dataset.features["label"]
-    if isinstance(feature, ClassLabel) and list(feature.names) != list(LABELS):
-        raise DataError(f"{data}: labels are {list(feature.names)}; they must be {list(LABELS)}, in this order")
+    check_features(dataset.features, data)
     if not set(dataset.unique("label")) <= set(range(len(LABELS))):
         found = ", ".join(sorted(map(str, dataset.unique("label"))))
         raise DataError(f"{data}: labels must be 0 (real) and 1 (generated), not {found}")

@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from datasets import ClassLabel, Dataset, DatasetDict, Image, IterableDataset, IterableDatasetDict, load_dataset
+from datasets import Dataset, DatasetDict, Image, IterableDataset, IterableDatasetDict, load_dataset
 from huggingface_hub import HfApi
 
-from ..configuration_fakeface import LABELS
-from .loading import DataError, checked, normalise, own_pictures
+from .loading import DataError, check_features, checked, normalise, own_pictures
 
-TRAIN = "train"
+TRAIN, VALIDATION = "train", "validation"
 
 
 @dataclass(frozen=True)
@@ -48,17 +47,18 @@ def open_stream(data: str, folder: Path, workers: int = 1) -> tuple[Stream, Data
         their refused pictures.
 
     Raises:
-        DataError: the data cannot be opened, has no `train` split beside others, or columns are not as they must be.
+        DataError: the data cannot be opened, lacks one of the two splits, or columns are not as they must be.
     """
     try:
         identity = identity_of(data)
         loaded = load_dataset(data, revision=None if Path(data).is_dir() else identity, streaming=True)
     except Exception as error:  # as for datasets that are not streamed
         raise DataError(f"{data}: neither a folder laid out as a dataset nor a Hub dataset ({error})") from error
-    if not isinstance(loaded, IterableDatasetDict) or TRAIN not in loaded or len(loaded) < 2:
-        found = ", ".join(map(str, loaded)) if isinstance(loaded, IterableDatasetDict) else "none"
+    splits = [str(name) for name in loaded] if isinstance(loaded, IterableDatasetDict) else []
+    if not {TRAIN, VALIDATION} <= set(splits):
         raise DataError(
-            f"{data}: a stream comes with its splits, train and validation, and is not split here; found {found}"
+            f"{data}: a stream comes with its splits, {TRAIN} and {VALIDATION}, and is not split here; found "
+            f"{', '.join(splits) or 'none'}"
         )
     held_out, refused = DatasetDict(), []
     for name, rows in loaded.items():
@@ -71,13 +71,7 @@ def open_stream(data: str, folder: Path, workers: int = 1) -> tuple[Stream, Data
 
 def undecoded(rows: IterableDataset, data: str) -> IterableDataset:
     """A stream's `image`, as bytes, and `label`. Raises DataError for other columns and labels than ours."""
-    features = rows.features or {}
-    for column in ("image", "label"):
-        if column not in features:
-            raise DataError(f"{data}: no column {column!r}; found {', '.join(features) or 'none'}")
-    label = features["label"]
-    if isinstance(label, ClassLabel) and list(label.names) != list(LABELS):
-        raise DataError(f"{data}: labels are {list(label.names)}; they must be {list(LABELS)}, in this order")
+    check_features(rows.features or {}, data)
     return rows.select_columns(["image", "label"]).cast_column("image", Image(decode=False))
 
 

@@ -23,7 +23,7 @@ from ..recipe import Recipe
 from .stopping import outlive_first_sigterm
 
 SHUFFLE_BUFFER = 1000  # rows of a stream, undecoded, among which the next one is drawn; some 100 kB each
-ROWS_AHEAD = 64
+ROWS_AHEAD = 64  # read while the device computes: two batches of the usual size
 
 Row = TypeVar("Row")
 

@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from datasets import Dataset, config, disable_progress_bars
 from hub.server import serve
 from PIL import Image
+from raw import write_files
 
 from fakeface.data import streaming
 from fakeface.data.loading import DataError
@@ -84,6 +86,45 @@ def test_a_private_dataset_of_the_hub_is_a_stream_too_and_known_by_its_commit(tm
     assert identity == commit
     assert hashes == [hashlib.sha256(encoded(seed)).hexdigest() for seed in range(4)]
     assert splits == {"validation": 2}
+
+
+def test_what_a_build_makes_is_a_stream_and_its_rejects_are_not_in_it(tmp_path):
+    write_files(tmp_path / "camera", [f"{i}.jpg" for i in range(20)])
+    write_files(tmp_path / "gan", [f"{i}.png" for i in range(20)], first=100)
+    (tmp_path / "camera" / "broken.jpg").write_bytes(b"no picture")
+    sources = [
+        {"source": "pictures", "name": "camera", "label": "real"},
+        {"source": "pictures", "name": "gan", "label": "generated", "generator": "stylegan2"},
+    ]
+    (tmp_path / "recipe.yaml").write_text(json.dumps({"sources": sources, "history": "native"}))  # YAML takes JSON
+    command = [
+        sys.executable,
+        "-m",
+        "fakeface",
+        "data",
+        "build",
+        str(tmp_path / "recipe.yaml"),
+        "--root",
+        str(tmp_path),
+    ]
+    done = subprocess.run(
+        [*command, "--out", str(tmp_path / "built"), "--workers", "1"],
+        env={**os.environ, "PYTHONPATH": str(PACKAGE)}, capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    stream, splits, refused = open_stream(str(tmp_path / "built"), tmp_path / "held-out")
+    assert splits.keys() == {"validation", "test"}
+    labels = [row["label"] for row in stream.rows] + [label for part in splits.values() for label in part["label"]]
+    assert sorted(labels) == [0] * 20 + [1] * 20
+    assert refused == []
+
+
+def test_other_splits_are_read_once(tmp_path):
+    for name, seeds in (("train", [0, 1]), ("validation", [4, 5])):
+        write(tmp_path / "set", name, seeds)
+    found = [open_stream(str(tmp_path / "set"), tmp_path / "held-out")[1]["validation"] for _ in range(2)]
+    assert found[0].cache_files == found[1].cache_files
+    assert len(list((tmp_path / "held-out").rglob("generator-train.arrow"))) == 1
 
 
 def test_another_set_has_another_identity(tmp_path):
