@@ -5,7 +5,7 @@
 Writes benchmarks/build.csv. The pictures are made here: coarse noise at JPEG quality 90, as large as those of FFHQ,
 CelebA-HQ and StyleGAN are. `ratio` is the build's time, the start of its processes included, over that of the bare loop
 in as many processes that have started before; the loop's pace is taken from the first 2,000 pictures. `peak_mib` is the
-largest sum of the memory of all processes. Run it on an idle machine, or the ratios say nothing: on two cores it takes
+largest sum of the memory that all processes hold. Run it on an idle machine, or the ratios say nothing: on two cores it takes
 about five minutes, and 3 GB for temporary files.
 """
 
@@ -66,18 +66,23 @@ def time_bare(files: list[Path], workers: int) -> float:
 
 
 class PeakMemory(threading.Thread):
-    """Largest sum of the memory of this process and its children (proportional set size), in MiB."""
+    """Largest sum of the memory that this process and its children hold, in MiB.
+
+    Pages of files, which is where libraries lie, are not counted: how they are shared out, and so the proportional set
+    size, depends on what else runs on the machine.
+    """
 
     def __init__(self) -> None:
         super().__init__(daemon=True)
         self.peak, self._done = 0.0, threading.Event()
 
     def run(self) -> None:
-        while not self._done.wait(0.2):  # a look stops each process for 2 ms
+        while not self._done.wait(0.1):
             total = 0
             for process in [psutil.Process(), *psutil.Process().children(recursive=True)]:
                 try:
-                    total += process.memory_full_info().pss
+                    memory = process.memory_info()
+                    total += memory.rss - memory.shared
                 except psutil.Error:
                     continue  # it has just ended
             self.peak = max(self.peak, total / 2**20)
