@@ -10,6 +10,8 @@ FIGURE_NAMES = {
     "tpr_at_fpr_0.005": "TPR at 0.5 % FPR",
     "tpr_at_fpr_0.001": "TPR at 0.1 % FPR",
     "balanced_accuracy": "balanced accuracy",
+    "auc_real_changed": "AUC, only real changed",
+    "auc_generated_changed": "AUC, only generated changed",
     "eer": "EER",
     "ece": "ECE",
     "brier": "Brier",
@@ -47,7 +49,7 @@ def _tables(report: dict[str, Any]) -> list[Table]:
         ),
         _table("Real sources", report["real_sources"], ["source", *place, "fpr_n", "fpr"]),
         _table("Slices", report.get("slices", []), ["column", "value", *place, *both]),
-        _table("Delivery sweep", report.get("sweep", []), ["view", "split", *RANKED, "fpr", "miss_rate"]),
+        _table("Delivery sweep", report.get("sweep", []), ["view", "split", *RANKED, *ONE_SIDED, "fpr", "miss_rate"]),
     ]
 
 
@@ -59,6 +61,7 @@ def summary_table(report: dict[str, Any]) -> Table:
 
 OVERALL = ["real + generated", "AUC", "TPR at 1 % FPR", "false positives", "missed", "uncertain", "ECE"]
 RANKED = ("auc", "tpr_at_fpr_0.01")
+ONE_SIDED = ("auc_real_changed", "auc_generated_changed")
 UNCERTAINTY = ("uncertain", "forced_error_n", "forced_error", "decided_error_n", "decided_error", "saved")
 HEADS = {"source": "real source", "n_generated": "n", "fpr_n": "n real", "miss_rate_n": "n generated"}
 HEADS |= {"forced_error_n": "n", "decided_error_n": "n decided", **SHARES}

@@ -75,6 +75,20 @@ def test_steps_of_the_sweep_stand_in_a_table_of_their_own(scores):
     assert step["fpr"] == 0
 
 
+def test_a_step_that_only_one_label_went_through_shows_what_the_score_hangs_on(scores):
+    lower = scores.assign(view="JPEG 30", score=scores["score"] * 0.1)  # a detector that takes saved pictures for real
+    (step,) = tabulate(pd.concat([scores, lower], ignore_index=True), POINT)["sweep"]
+    assert step["auc"] == pytest.approx(tabulate(scores, POINT)["overall"][0]["auc"])  # both changed: nothing shows
+    assert step["auc_real_changed"] > 0.98 > 0.2 > step["auc_generated_changed"]
+    low, high = step["auc_generated_changed_interval"]
+    assert low <= step["auc_generated_changed"] <= high
+
+
+def test_a_sweep_without_its_clean_pictures_has_no_one_sided_figures(scores):
+    (step,) = tabulate(scores.assign(view="JPEG 30"), POINT)["sweep"]
+    assert "auc_real_changed" not in step
+
+
 def test_the_surest_mistakes_come_first(scores):
     found = tabulate(scores, POINT)["mistakes"]
     assert [(row["label"], row["score"]) for row in found] == [(0, 0.9)] * 4 + [(1, 0.2)] * 12
