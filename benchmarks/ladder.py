@@ -3,13 +3,14 @@
     python benchmarks/ladder.py --data "../shared/faces/pool-*.parquet" --trunk-weights ../shared/weights/….safetensors
 
 Trains what is missing below runs/ladder and takes what is there, so that the same command goes on after a stop. Writes
-benchmarks/quality.csv: for each rung, seed, split and view the figures of `train.py`'s own evaluation, with 95 %
-intervals. Whether a rung is kept is decided on validation pictures; the rows of test pictures and unseen sources only
-tell.
+benchmarks/quality.csv: for each rung, seed, split and view the figures of `fakeface evaluate --dtype auto`, with 95 %
+intervals. All rungs get the same delivered pictures, those of `configs/resnet50-cnn.yaml`. Whether a rung is kept is
+decided on validation pictures; the rows of test pictures and unseen sources only tell.
 """
 
 import argparse
 import json
+import shlex
 import shutil
 import subprocess
 import sys
@@ -18,7 +19,7 @@ from typing import Any
 
 import yaml
 from figures_file import keep
-from train_runs import train_command
+from train_runs import ROOT, train_command
 
 SHOWN = {"auc": "auc", "tpr_at_fpr_0.01": "tpr_at_1_percent_fpr", "ece": "ece", "fpr": "fpr"}
 
@@ -35,12 +36,11 @@ def recipes(ladder: dict[str, Any]) -> list[tuple[str, bool, dict[str, Any]]]:
     return found
 
 
-def trained(run: Path, recipe: dict[str, Any], seed: int, options: argparse.Namespace) -> dict[str, Any]:
-    """The evaluation of a run, which is made first where it is not there."""
-    report = run / "evaluation.json"
-    written = yaml.safe_dump({**recipe, "seed": seed, "output": str(run)}, sort_keys=True)
-    file = run.with_suffix(".yaml")
-    if not report.exists() or file.read_text() != written:
+def measured(run: Path, recipe: dict[str, Any], seed: int, options: argparse.Namespace) -> dict[str, Any]:
+    """The evaluation of a rung, which is trained and measured first where it was not."""
+    model, file = run / "model", run.with_suffix(".yaml")
+    written = yaml.safe_dump({**recipe, "seed": seed, "output": str(run), "measure": False}, sort_keys=True)
+    if not model.exists() or file.read_text() != written:
         shutil.rmtree(run, ignore_errors=True)
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(written)
@@ -48,11 +48,21 @@ def trained(run: Path, recipe: dict[str, Any], seed: int, options: argparse.Name
         if others := list(file.parent.glob("*/matched")):
             shutil.copytree(max(others, key=lambda other: other.stat().st_mtime), run / "matched")
         words, environment = train_command(file, "--data", *options.data, "--trunk-weights", options.trunk_weights)
-        done = subprocess.run(words, env=environment, stdout=subprocess.DEVNULL)
-        if done.returncode != 0:
-            raise SystemExit(f"{file}: its run failed with exit code {done.returncode}")
+        finish(words, environment)
         shutil.rmtree(run / "checkpoints", ignore_errors=True)
+    report = model / "evaluation.json"
+    if not report.exists():
+        words = [sys.executable, "-m", "fakeface", "evaluate", str(model), "--dtype", "auto"]
+        words += ["--recipe", str(ROOT / "configs" / "resnet50-cnn.yaml")]
+        _, environment = train_command()
+        finish(words + [word for data in options.data for word in ("--data", data)], environment)
     return json.loads(report.read_text(encoding="utf-8"))
+
+
+def finish(words: list[str], environment: dict[str, str]) -> None:
+    done = subprocess.run(words, env=environment, stdout=subprocess.DEVNULL)
+    if done.returncode != 0:
+        raise SystemExit(f"failed with exit code {done.returncode}: {shlex.join(words)}")
 
 
 def rows_of(name: str, kept: bool, seed: int, report: dict[str, Any]) -> list[dict[str, Any]]:
@@ -79,7 +89,7 @@ def main() -> int:
     rows: list[dict[str, Any]] = []
     for seed in options.seeds:
         for number, (name, kept, recipe) in enumerate(recipes(yaml.safe_load(options.ladder.read_text()))):
-            report = trained(options.runs / f"seed-{seed}-rung-{number}", recipe, seed, options)
+            report = measured(options.runs / f"seed-{seed}-rung-{number}", recipe, seed, options)
             rows += rows_of(name, kept, seed, report)
     keep(options.out, rows)
     return 0

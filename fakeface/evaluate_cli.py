@@ -67,6 +67,9 @@ def evaluate(
     ] = None,
     limit: Limit = 0,
     device: Device = None,
+    dtype: Annotated[
+        str, typer.Option(help="float32; or auto, the quickest for the device, for model folders of fakeface.")
+    ] = "float32",
     batch_size: BatchSize = 32,
     workers: Workers = 2,
 ) -> None:
@@ -119,6 +122,7 @@ def evaluate(
                 seen=seen or (),
                 limit=limit,
                 device=device,
+                dtype=dtype,
                 batch_size=batch_size,
                 workers=workers,
                 sweep=sweep,

@@ -60,6 +60,7 @@ def evaluate(
         "model": subject.name,
         "weights_sha256": subject.weights_sha256,
         "architecture": subject.architecture,
+        "dtype": subject.dtype,
         "calibration": {name: getattr(subject.point, name) for name in CALIBRATION if hasattr(subject.point, name)},
         "data": {
             name: {"pictures": len(part), "fingerprint": fingerprint(part)} for name, part in sorted(splits.items())

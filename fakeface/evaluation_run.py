@@ -49,6 +49,7 @@ def run_on_pictures(
     seen: Sequence[str],
     limit: int,
     device: str | None,
+    dtype: str,
     batch_size: int,
     workers: int,
     sweep: bool,
@@ -63,7 +64,7 @@ def run_on_pictures(
         out: folder of the report. Without it figures on `data` go into a model folder, without page and pictures,
             since a model folder goes to others.
         recipe, limit: as for `fakeface.measured_data`.
-        generated, device: as for `open_subject`.
+        generated, device, dtype: as for `open_subject`.
         seen: generators that training saw; by default, of a whole dataset, what the model's own report says.
         slices, batch_size, workers, sweep: as for `evaluate`.
         complain: is told of pictures that are refused.
@@ -77,7 +78,8 @@ def run_on_pictures(
     """
     accelerator = _ranks()
     rank = accelerator.process_index if accelerator else 0
-    subject = open_subject(model, device=accelerator.device if accelerator else device, generated=generated)
+    where = accelerator.device if accelerator else device
+    subject = open_subject(model, device=where, generated=generated, dtype=dtype)
     own = out is None and bool(data) and os.path.isdir(model)
     if accelerator and own:
         raise ValueError("several ranks share their scores in a folder: name one with --out")

@@ -17,7 +17,7 @@ from . import __version__
 from .checksums import SUMS, sha256_of
 from .configuration_fakeface import FakeFaceConfig
 from .detector import Detector
-from .devices import pick_device
+from .devices import fastest_dtype, pick_device
 from .label_names import LabelsError, generated_labels
 from .model_folder import CONFIG, PROCESSOR, WEIGHTS, ModelFolderError, find_folder, read_json
 from .onnx_model import METADATA, SUFFIX, onnx_file, open_session
@@ -47,6 +47,7 @@ class Subject:
         forward: from a batch of inputs, on any device, to scores (n,).
         point: its thresholds.
         generated: places of the labels that mean `generated`.
+        dtype: that it computes in: `float32`, or `auto (bfloat16)` where it was left to the Detector.
     """
 
     name: str
@@ -57,6 +58,7 @@ class Subject:
     forward: Callable[[torch.Tensor], torch.Tensor]
     point: Any
     generated: tuple[int, ...] = (1,)
+    dtype: str = "float32"
 
     def score(self, inputs: Sequence[torch.Tensor]) -> np.ndarray:
         """Scores of some inputs, (n,), in one pass where they have one shape.
@@ -73,14 +75,20 @@ class Subject:
 
     @property
     def digest(self) -> str:
-        """Of all that a score depends on beside the picture: weights, settings, labels, this package's version."""
-        digest = hashlib.sha256(f"{__version__} {self.weights_sha256} {self.generated}".encode())
+        """Of all that a score depends on beside the picture: weights, settings, labels, type, this package's version."""
+        digest = hashlib.sha256(f"{__version__} {self.weights_sha256} {self.generated} {self.dtype}".encode())
         for file in sorted(self.folder.glob("*config.json")):
             digest.update(file.read_bytes())
         return digest.hexdigest()
 
 
-def open_subject(name: str, *, device: str | torch.device | None = None, generated: Sequence[str] = ()) -> Subject:
+def open_subject(
+    name: str,
+    *,
+    device: str | torch.device | None = None,
+    generated: Sequence[str] = (),
+    dtype: str = "float32",
+) -> Subject:
     """Open the model to be tested.
 
     Args:
@@ -88,34 +96,41 @@ def open_subject(name: str, *, device: str | torch.device | None = None, generat
             `preprocessor_config.json` beside it or in the folder above, as optimum writes them.
         device: where to compute; by default the GPU if there is one. ONNX files compute on the CPU.
         generated: names of the labels that mean `generated`, where their names do not say.
+        dtype: as of the Detector, for a model folder of ours; others compute in float32, or as their file says.
 
     Raises:
         ModelFolderError: it cannot be opened; the message has the cure.
         LabelsError: its labels cannot be told apart.
-        ValueError: there is no such device.
+        ValueError: there is no such device or type, or the model takes no type.
     """
+    others = f"{name}: only model folders of fakeface take another type than float32"
     if exported := onnx_file(name):
+        if dtype != "float32":
+            raise ValueError(others)
         return _exported(name, exported, generated)
     if name.endswith(SUFFIX):
         raise ModelFolderError(f"{name}: no such file; check the path")
     where = pick_device(device)
     folder = find_folder(name, files=FILES)
     if read_json(folder, name, CONFIG).get("model_type") == FakeFaceConfig.model_type:
-        return _fakeface(name, folder, where)
+        return _fakeface(name, folder, where, dtype)
+    if dtype != "float32":
+        raise ValueError(others)
     return _classifier(name, folder, where, generated)
 
 
-def _fakeface(name: str, folder: Path, device: torch.device) -> Subject:
-    detector = Detector.from_pretrained(folder, device=device, faces=False)
-    return _of_detector(name, folder, weights_sha256(folder), detector)
+def _fakeface(name: str, folder: Path, device: torch.device, dtype: str) -> Subject:
+    detector = Detector.from_pretrained(folder, device=device, dtype=dtype, faces=False)
+    told = f"auto ({str(fastest_dtype(device)).removeprefix('torch.')})" if dtype == "auto" else dtype
+    return _of_detector(name, folder, weights_sha256(folder), detector, told)
 
 
-def _of_detector(name: str, folder: Path, sha256: str, detector: Detector) -> Subject:
+def _of_detector(name: str, folder: Path, sha256: str, detector: Detector, dtype: str = "float32") -> Subject:
     def forward(inputs: torch.Tensor) -> torch.Tensor:
-        return detector.model(pixel_values=inputs.to(detector.model.device)).logits.softmax(-1)[:, 1]
+        return detector.model(pixel_values=inputs.to(detector.model.device)).logits.float().softmax(-1)[:, 1]
 
     config = detector.config
-    return Subject(name, folder, config.architecture, sha256, detector.processor, forward, point=config)
+    return Subject(name, folder, config.architecture, sha256, detector.processor, forward, config, dtype=dtype)
 
 
 def _exported(name: str, file: Path, chosen: Sequence[str]) -> Subject:
