@@ -4,7 +4,8 @@
 
 Trains what is missing below runs/ladder and takes what is there, so that the same command goes on after a stop. Writes
 benchmarks/quality.csv: for each rung, seed, split and view the figures of `fakeface evaluate --dtype auto`, with 95 %
-intervals. All rungs get the same delivered pictures, those of `configs/resnet50-cnn.yaml`. Whether a rung is kept is
+intervals. All rungs get the same delivered pictures, those of `configs/resnet50-cnn.yaml`, and the same *moved* ones,
+since a model that knows where faces of a generator stand ranks well without knowing faces. Whether a rung is kept is
 decided on validation pictures; the rows of test pictures and unseen sources only tell.
 """
 
@@ -21,6 +22,7 @@ import yaml
 from figures_file import keep
 from train_runs import ROOT, train_command
 
+MOVED = "moved 10 %"  # the step of the sweep
 SHOWN = {"auc": "auc", "tpr_at_fpr_0.01": "tpr_at_1_percent_fpr", "ece": "ece", "fpr": "fpr"}
 
 
@@ -53,7 +55,7 @@ def measured(run: Path, recipe: dict[str, Any], seed: int, options: argparse.Nam
     report = model / "evaluation.json"
     if not report.exists():
         words = [sys.executable, "-m", "fakeface", "evaluate", str(model), "--dtype", "auto"]
-        words += ["--recipe", str(ROOT / "configs" / "resnet50-cnn.yaml")]
+        words += ["--step", MOVED, "--recipe", str(ROOT / "configs" / "resnet50-cnn.yaml")]
         _, environment = train_command()
         finish(words + [word for data in options.data for word in ("--data", data)], environment)
     return json.loads(report.read_text(encoding="utf-8"))
@@ -67,12 +69,12 @@ def finish(words: list[str], environment: dict[str, str]) -> None:
 
 def rows_of(name: str, kept: bool, seed: int, report: dict[str, Any]) -> list[dict[str, Any]]:
     rows = []
-    for found in report["overall"]:
+    for found in [*report["overall"], *report["sweep"]]:
         row: dict[str, Any] = {"rung": name, "kept": "yes" if kept else "no", "seed": seed}
         row |= {key: found[key] for key in ("split", "view", "n_real", "n_generated")}
         for key, column in SHOWN.items():
             low, high = found.get(f"{key}_interval") or ("", "")
-            row |= {column: found[key], f"{column}_low": low, f"{column}_high": high}
+            row |= {column: found.get(key, ""), f"{column}_low": low, f"{column}_high": high}
         rows.append({key: round(value, 4) if isinstance(value, float) else value for key, value in row.items()})
     return rows
 

@@ -40,8 +40,11 @@ def evaluate(
     ] = None,
     recipe: RecipeFile = None,
     sweep: Annotated[
-        bool, typer.Option("--sweep", help="Also after JPEG, WebP, rescaling, blur, noise, thumbnails, two hops.")
+        bool, typer.Option("--sweep", help="Also after JPEG, WebP, rescaling, blur, noise, other framings, retouching.")
     ] = False,
+    step: Annotated[
+        list[str] | None, typer.Option(help='Only this step of it, such as "JPEG 30" or "moved 5 %"; repeatable.')
+    ] = None,
     slices: Annotated[
         list[str] | None, typer.Option("--slice", help="Column of the data whose values get error rates; repeatable.")
     ] = None,
@@ -126,6 +129,7 @@ def evaluate(
                 batch_size=batch_size,
                 workers=workers,
                 sweep=sweep,
+                steps=step or (),
                 complain=_complain_each,
             )
     if done:  # on the first rank

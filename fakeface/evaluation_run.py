@@ -6,6 +6,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .data.sweep import SWEEP
 from .evaluation import evaluate, evaluate_scores, seen_generators, write_report
 from .evaluation_page import write_page
 from .long_runs import leave_at_exit
@@ -53,6 +54,7 @@ def run_on_pictures(
     batch_size: int,
     workers: int,
     sweep: bool,
+    steps: Sequence[str],
     complain: Callable[[list[str]], None],
 ) -> tuple[dict[str, Any], Path] | None:
     """Report of a model on pictures, written into a folder.
@@ -66,7 +68,7 @@ def run_on_pictures(
         recipe, limit: as for `fakeface.measured_data`.
         generated, device, dtype: as for `open_subject`.
         seen: generators that training saw; by default, of a whole dataset, what the model's own report says.
-        slices, batch_size, workers, sweep: as for `evaluate`.
+        slices, batch_size, workers, sweep, steps: as for `evaluate`.
         complain: is told of pictures that are refused.
 
     Returns:
@@ -76,6 +78,8 @@ def run_on_pictures(
     Raises:
         ValueError: model, data, options or folder cannot be used; the message has the cure.
     """
+    if unknown := [name for name in steps if name not in SWEEP]:
+        raise ValueError(f"no step {unknown[0]!r} in the sweep: choose of {', '.join(SWEEP)}")
     accelerator = _ranks()
     rank = accelerator.process_index if accelerator else 0
     where = accelerator.device if accelerator else device
@@ -102,6 +106,7 @@ def run_on_pictures(
         batch_size=batch_size,
         workers=workers,
         sweep=sweep,
+        steps=steps,
         cache=ScoreCache(None if own else folder / SCORED, subject.digest, rank),
         accelerator=accelerator,
     )

@@ -43,6 +43,7 @@ def score_splits(
     batch_size: int = 32,
     workers: int = 0,
     sweep: bool = False,
+    steps: Sequence[str] = (),
     cache: ScoreCache | None = None,
     accelerator: "Accelerator | None" = None,
 ) -> pd.DataFrame:
@@ -55,6 +56,7 @@ def score_splits(
         batch_size: pictures to a forward pass.
         workers: processes that decode.
         sweep: also every step of the delivery sweep, of all pictures but those of validation.
+        steps: names of `SWEEP`: also these, of all pictures.
         cache: scores that need no computing again; new ones are added.
         accelerator: of several ranks, which then share the work; the cache must be in a folder that all of them see.
 
@@ -62,7 +64,7 @@ def score_splits(
         A row for each picture and view: `split, view`, the columns of the data but the picture, and `score`.
     """
     cache = ScoreCache() if cache is None else cache
-    parts = parts_of(splits, how, seed, sweep)
+    parts = parts_of(splits, how, seed, sweep, steps)
     rank, ranks = (accelerator.process_index, accelerator.num_processes) if accelerator else (0, 1)
     options: dict[str, Any] = {"how": how, "seed": seed, "batch_size": batch_size, "workers": workers}
     fill(subject, parts, cache, **options, rank=rank, ranks=ranks)
@@ -118,12 +120,18 @@ def collect(parts: Sequence[_Part], cache: ScoreCache) -> pd.DataFrame:
     return table.reindex(columns=[*first, *(name for name in table.columns if name not in (*first, "score")), "score"])
 
 
-def parts_of(splits: DatasetDict, how: Augmentation | None = None, seed: int = 0, sweep: bool = False) -> list[_Part]:
+def parts_of(
+    splits: DatasetDict,
+    how: Augmentation | None = None,
+    seed: int = 0,
+    sweep: bool = False,
+    steps: Sequence[str] = (),
+) -> list[_Part]:
     """Every split in every view it is scored in; arguments as of `score_splits`."""
-    return list(_parts(splits, how or Augmentation(), seed, sweep))
+    return list(_parts(splits, how or Augmentation(), seed, sweep, steps))
 
 
-def _parts(splits: DatasetDict, how: Augmentation, seed: int, sweep: bool) -> Iterator[_Part]:
+def _parts(splits: DatasetDict, how: Augmentation, seed: int, sweep: bool, steps: Sequence[str]) -> Iterator[_Part]:
     settings = hashlib.sha256(repr((how, seed)).encode()).hexdigest()[:16]
     for split in (name for name in MEASURED if name in splits):
         part = splits[split]
@@ -132,7 +140,7 @@ def _parts(splits: DatasetDict, how: Augmentation, seed: int, sweep: bool) -> It
         # A delivery is drawn for a place in the split.
         delivered = [Key(sha256, f"delivered {settings} {i}") for i, sha256 in enumerate(hashes)]
         yield _Part(split, "delivered", part, delivered)
-        for view in SWEEP if sweep and split != "validation" else ():
+        for view in SWEEP if sweep and split != "validation" else steps:
             yield _Part(split, view, part, [Key(sha256, f"{view}, seed {seed}") for sha256 in hashes])
 
 

@@ -75,7 +75,7 @@ class Subject:
 
     @property
     def digest(self) -> str:
-        """Of all that a score depends on beside the picture: weights, settings, labels, type, this package's version."""
+        """Of all that a score depends on beside the picture: weights, settings, labels, type, this version."""
         digest = hashlib.sha256(f"{__version__} {self.weights_sha256} {self.generated} {self.dtype}".encode())
         for file in sorted(self.folder.glob("*config.json")):
             digest.update(file.read_bytes())

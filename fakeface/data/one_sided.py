@@ -5,6 +5,7 @@ changes its mind when only the photographs, or only the generated pictures, are 
 moves.
 """
 
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -14,11 +15,13 @@ from PIL import Image, ImageEnhance, ImageFilter
 
 from ..images import load_picture
 from ..metrics import bootstrap_interval, rank_auc
+from .augment import Augmentation, change_pose
 from .channels import reencode
 
 if TYPE_CHECKING:
     from ..detector import Detector
 
+MOVED = Augmentation(flip=0, rotate=0.5, rotation=12, zoom=(1, 1), shift=0.1)
 BATCH = 8  # pictures whose versions are in memory at once
 
 
@@ -32,6 +35,15 @@ def blurred(picture: Image.Image) -> Image.Image:
     return picture.filter(ImageFilter.GaussianBlur(1.5 * min(picture.size) / 280))
 
 
+def moved(picture: Image.Image) -> Image.Image:
+    """Up to a tenth of the side away, and turned by up to 12 degrees, as its own pixels draw it.
+
+    Faces of one generator often stand at one place, and that alone tells them from photographs ("moved" has shown an
+    AUC of 0.98 to rest on it: docs/checkpoint.md).
+    """
+    return change_pose(picture, np.random.default_rng(zlib.crc32(picture.tobytes())), MOVED)
+
+
 TRANSFORMS: dict[str, Callable[[Image.Image], Image.Image]] = {
     "JPEG, quality 50": lambda picture: reencode(picture, "JPEG", 50),
     "WebP, quality 60": lambda picture: reencode(picture, "WEBP", 60),
@@ -40,6 +52,7 @@ TRANSFORMS: dict[str, Callable[[Image.Image], Image.Image]] = {
     "sharpen": lambda picture: picture.filter(ImageFilter.UnsharpMask(1.0, 100, 0)),
     "grey": lambda picture: picture.convert("L").convert("RGB"),
     "darker": lambda picture: ImageEnhance.Brightness(picture).enhance(0.75),
+    "moved": moved,
     "mirrored": lambda picture: picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT),
 }
 

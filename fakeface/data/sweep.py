@@ -1,18 +1,20 @@
 """The delivery sweep: one change at a time, from weak to strong, so that a curve shows where a detector gives way.
 
-Beside the curves stand kinds of retouching, which have no order: the hard photographs.
+Beside the curves stand kinds of framing, for a face that is always at one place may be all that a detector has learned
+of a generator, and of retouching, which have no order: the hard photographs.
 
-Every picture of either label gets exactly the same change. What is random in it, the noise, follows from the seed and
-the picture's bytes alone.
+Every picture of either label gets exactly the same change. What is random in it, noise and framing, follows from the
+seed and the picture's bytes alone.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
 from PIL import Image, ImageFilter
 
+from .augment import Augmentation, change_pose
 from .channels import PLATFORMS, reencode, screenshot, send
 from .retouch import RETOUCHING
 
@@ -25,7 +27,7 @@ class Step:
 
     Attributes:
         family: the curve that it lies on.
-        strength: its place on that curve, on the family's own scale; chains and retouching are numbered.
+        strength: its place on that curve, on the family's own scale; chains, framing and retouching are numbered.
         change: takes an RGB picture and a generator.
     """
 
@@ -64,6 +66,10 @@ def _chain(picture: Image.Image, rng: np.random.Generator, hops: tuple[Change, .
     return picture
 
 
+def _frame(picture: Image.Image, rng: np.random.Generator, how: Augmentation) -> Image.Image:
+    return change_pose(picture, rng, how)
+
+
 def _retouch(picture: Image.Image, rng: np.random.Generator, name: str) -> Image.Image:
     return RETOUCHING[name](picture)
 
@@ -82,6 +88,14 @@ CHAINS: dict[str, tuple[Change, ...]] = {
     "WebP 60, then JPEG 60": (partial(_save, codec="WEBP", quality=60), partial(_save, codec="JPEG", quality=60)),
 }
 
+_STILL = Augmentation(flip=0, rotate=0, zoom=(1, 1), shift=0)
+FRAMINGS: dict[str, Augmentation] = {
+    "moved 5 %": replace(_STILL, shift=0.05),
+    "moved 10 %": replace(_STILL, shift=0.1),
+    "turned 12°": replace(_STILL, rotate=1, rotation=12),
+    "zoomed 0.85-1.2": replace(_STILL, zoom=(0.85, 1.2)),
+}  # each at random up to the limits in its name
+
 SWEEP: dict[str, Step] = {
     **{f"JPEG {q}": Step("JPEG quality", q, partial(_save, codec="JPEG", quality=q)) for q in (95, 85, 75, 60, 45, 30)},
     **{f"WebP {q}": Step("WebP quality", q, partial(_save, codec="WEBP", quality=q)) for q in (95, 75, 50, 30)},
@@ -90,6 +104,7 @@ SWEEP: dict[str, Step] = {
     **{f"noise {s:g}": Step("noise sigma, grey levels", s, partial(_noise, sigma=s)) for s in (2.0, 5.0, 10.0, 15.0)},
     **{f"thumbnail {p}": Step("thumbnail side, px", p, partial(_thumbnail, side=p)) for p in (160, 112, 80, 48)},
     **{name: Step("two hops", i, partial(_chain, hops=hops)) for i, (name, hops) in enumerate(CHAINS.items(), 1)},
+    **{name: Step("framing", i, partial(_frame, how=how)) for i, (name, how) in enumerate(FRAMINGS.items(), 1)},
     **{name: Step("retouching", i, partial(_retouch, name=name)) for i, name in enumerate(RETOUCHING, 1)},
     "screenshot": Step("retouching", len(RETOUCHING) + 1, screenshot),
 }

@@ -1,0 +1,69 @@
+"""What the detector says of pictures that are no photograph of a face and none a model made: a confident "generated"?
+
+    python benchmarks/out_of_scope.py --face-model face_detection_yunet_2023mar.onnx [--readme README.md]
+        "drawn faces=drawn" "rendered faces=emoji" "animals=animals" "things=skimage/data"
+
+Each KIND=FOLDER is a row. Writes benchmarks/out_of_scope.csv: verdicts on what is found in a picture, and, in the rows
+without the face model, on its centre square. The committed rows are of
+
+- drawn faces: 200 avatars in eight styles of DiceBear (npm), drawn by `benchmarks/drawn_faces.mjs`;
+- rendered faces: people of Fluent Emoji (npm `@lobehub/fluent-emoji-3d`): `assets/`, 1f466 to 1f478, 1f481 and 1f482;
+- animals: photographs from PyPI's gradio (cheetahs, lion), scikit-image (cat) and imgaug (quokka);
+- things: the photographs of scikit-image without people or animals.
+"""
+
+import argparse
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from figures_file import keep
+
+from fakeface import Detector, Result
+from fakeface.card import fill_block
+from fakeface.evaluation_text import table
+from fakeface.faces import FaceFinder
+from fakeface.images import PICTURE_SUFFIXES
+
+VERDICTS = ("real", "uncertain", "generated", "no face")
+WAYS = {True: "faces that are found", False: "the centre, without the face model"}
+
+
+def row_of(kind: str, faces: bool, results: list[Result]) -> dict[str, Any]:
+    """How often each verdict; pictures that cannot be read are left out and counted."""
+    read = [result for result in results if result.error is None]
+    counts = Counter(result.verdict for result in read)
+    row: dict[str, Any] = {"kind": kind, "judged": WAYS[faces], "n": len(read), "refused": len(results) - len(read)}
+    return row | {verdict: counts[verdict] for verdict in VERDICTS}
+
+
+def as_markdown(rows: list[dict[str, Any]]) -> str:
+    head = ["pictures", "judged", "n", *VERDICTS]
+    return table(head, [[row["kind"], row["judged"], *(str(row[key]) for key in ("n", *VERDICTS))] for row in rows])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("kinds", nargs="+", metavar="KIND=FOLDER")
+    parser.add_argument("--model", default="checkpoints/fakeface-resnet50-cnn")
+    parser.add_argument("--face-model", required=True, help="YuNet's ONNX file")
+    parser.add_argument("--out", type=Path, default=Path(__file__).with_suffix(".csv"))
+    parser.add_argument("--readme", type=Path, help="also write the table in there")
+    options = parser.parse_args()
+    finder = FaceFinder.from_pretrained(options.face_model)
+    detectors = {way: Detector.from_pretrained(options.model, faces=finder if way else False) for way in WAYS}
+    rows = []
+    for given in options.kinds:
+        kind, _, folder = given.partition("=")
+        files = sorted(file for file in Path(folder).iterdir() if file.suffix.lower() in PICTURE_SUFFIXES)
+        if not files:
+            parser.error(f"{folder}: no pictures in it")
+        rows += [row_of(kind, faces, list(detector.stream(files))) for faces, detector in detectors.items()]
+    keep(options.out, rows)
+    print(as_markdown(rows))
+    if options.readme:
+        fill_block(options.readme, "out of scope", as_markdown(rows))
+
+
+if __name__ == "__main__":
+    main()

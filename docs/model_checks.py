@@ -1,0 +1,246 @@
+"""Write docs/model-checks.md: what the shipped model's scores hang on beside what a generator leaves in a face.
+
+python docs/model_checks.py --face-model ../shared/weights/face_detection_yunet_2023mar.onnx [--limit 600]
+    [--data "../shared/faces/pool-*.parquet"] [--model checkpoints/fakeface-resnet50-cnn]
+"""
+
+import argparse
+import shlex
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from datasets import Dataset
+from PIL import Image, ImageDraw, ImageFilter
+from tqdm import tqdm
+
+from fakeface import Detector
+from fakeface.data.audit import measured, together
+from fakeface.data.features import Features, face_outline
+from fakeface.data.one_sided import one_sided
+from fakeface.data.probes import PROBES, out_of_fold
+from fakeface.evaluation_text import table
+from fakeface.faces import FaceFinder
+from fakeface.feature_layers import features_at
+from fakeface.images import load_picture
+from fakeface.measured_data import held_out, recipe_for
+from fakeface.metrics import bootstrap_interval, detection_metrics, rank_auc
+from fakeface.subjects import weights_sha256
+
+PAGE = Path(__file__).with_name("model-checks.md")
+BLUR = 0.08  # of the shorter side: sigma of what hides a region; hue stays, structure does not
+FEATHER = 0.03  # of the shorter side: how soft the border of the hidden region is, so that it draws no line
+BATCH = 16
+LABELS = ("real", "generated")
+TREES = 300
+
+Box = tuple[float, float, float, float]
+
+
+def hidden(picture: Image.Image, box: Box) -> tuple[Image.Image, Image.Image]:
+    """A picture with everything outside a box blurred away, and with everything inside."""
+    side = min(picture.size)
+    blurred = picture.filter(ImageFilter.GaussianBlur(BLUR * side))
+    inside = Image.new("L", picture.size)
+    ImageDraw.Draw(inside).rectangle(box, fill=255)
+    inside = inside.filter(ImageFilter.GaussianBlur(FEATHER * side))
+    return Image.composite(picture, blurred, inside), Image.composite(blurred, picture, inside)
+
+
+def outside(map: np.ndarray, box: Box, seen: Box) -> tuple[float, float]:
+    """Shares outside a box, of a map's sum and of the area that the model saw.
+
+    Args:
+        map: (height, width), from 0, and 0 outside of `seen`.
+        box, seen: left, top, right, bottom in pixels.
+    """
+    height, width = map.shape
+    y, x = np.mgrid[:height, :width] + 0.5
+
+    def within(area: Box) -> np.ndarray:
+        return (x >= area[0]) & (x < area[2]) & (y >= area[1]) & (y < area[3])
+
+    out = ~within(box)
+    return float(map[out].sum() / map.sum()) if map.any() else float("nan"), float(out[within(seen)].mean())
+
+
+def centre(picture: Image.Image, fraction: float) -> Box:
+    reach = min(picture.size) * fraction / 2
+    x, y = picture.width / 2, picture.height / 2
+    return x - reach, y - reach, x + reach, y + reach
+
+
+@torch.inference_mode()
+def scores_of(detector: Detector, pictures: list[Image.Image]) -> np.ndarray:
+    arrays = np.stack([detector.processor.to_array(picture) for picture in pictures])
+    logits = detector.model(pixel_values=torch.from_numpy(arrays).to(detector.model.device)).logits
+    return logits.float().softmax(-1)[:, 1].cpu().numpy()
+
+
+@torch.inference_mode()
+def features_of(detector: Detector, pictures: list[Image.Image]) -> np.ndarray:
+    """The mean of each channel of the trunk's last feature map, (n, channels)."""
+    arrays = np.stack([detector.processor.to_array(picture) for picture in pictures])
+    found = features_at(detector.model, "trunk", torch.from_numpy(arrays).to(detector.model.device))
+    return found.float().mean((2, 3)).cpu().numpy()
+
+
+def batches(rows: Dataset) -> Iterator[list[Image.Image]]:
+    for at in tqdm(range(0, len(rows), BATCH), desc="Pictures"):
+        yield [load_picture(image) for image in rows[at : at + BATCH]["image"]]
+
+
+def interval_cell(value: float, interval: tuple[float, float]) -> str:
+    return f"{value:.3f} ({interval[0]:.3f}–{interval[1]:.3f})"
+
+
+def auc_cell(labels: np.ndarray, scores: np.ndarray) -> str:
+    figures = detection_metrics(labels, scores, ("auc",))
+    return interval_cell(figures["auc"], figures["auc_interval"])
+
+
+def one_sided_table(detector: Detector, rows: Dataset, labels: np.ndarray) -> str:
+    found = one_sided(detector, rows, labels)  # type: ignore[arg-type]
+    cells = [["none", interval_cell(found[0]["auc"], found[0]["auc_interval"]), "", "", ""]]
+    for row in found:
+        changed = ("auc_real_changed", "auc_generated_changed")
+        aucs = [interval_cell(row[key], row[f"{key}_interval"]) for key in changed]
+        cells.append([row["transform"], "", *aucs, f"{row['shift_real']:+.2f} and {row['shift_generated']:+.2f}"])
+    head = ["change", "AUC as it is", "only real changed", "only generated changed", "mean score, real and generated"]
+    return table(head, cells)
+
+
+def face_table(detector: Detector, finder: FaceFinder, rows: Dataset, labels: np.ndarray) -> tuple[str, str]:
+    """AUC with either region hidden, and the share of maps outside the face."""
+    scores: list[np.ndarray] = []
+    kept: list[int] = []
+    shares: list[tuple[int, float, float]] = []
+    for i, image in enumerate(tqdm(rows["image"], desc="Faces")):
+        picture = load_picture(image)
+        faces = finder(picture)
+        if not faces:
+            continue
+        box = face_outline(faces[0].box)
+        kept.append(i)
+        scores.append(scores_of(detector, [picture, *hidden(picture, box)]))
+        seen = centre(picture, float(detector.processor.crop_fraction))
+        map = detector.explain(picture).map
+        if map.any():
+            shares.append((int(labels[i]), *outside(map, box, seen)))
+    told, found = labels[kept], np.stack(scores)
+    names = ("as it is", "background blurred away", "face blurred away")
+    cells = [[name, auc_cell(told, found[:, i])] for i, name in enumerate(names)]
+    frame = pd.DataFrame(shares, columns=["label", "map", "area"])
+    maps = []
+    for label, word in enumerate(LABELS):
+        own = frame[frame["label"] == label]
+        maps.append([word, str(len(own)), f"{100 * own['map'].mean():.0f} %", f"{100 * own['area'].mean():.0f} %"])
+    return (
+        table([f"{len(kept)} pictures with a face", "AUC"], cells),
+        table(["maps for *generated*, pictures", "n", "of the map outside the face", "of the area there"], maps),
+    )
+
+
+def probe_table(detector: Detector, finder: FaceFinder, rows: Dataset, workers: int) -> str:
+    """What each probe of the audit tells of the score within a label, and what the features tell of the probe."""
+    rows, values, phashes, _ = measured(rows, Features(find_faces=finder), workers)
+    groups, label = together(rows, phashes), np.array(rows["label"])
+    scores, features = [], []
+    for pictures in batches(rows):
+        scores.append(scores_of(detector, pictures))
+        features.append(features_of(detector, pictures))
+    score, feature = np.concatenate(scores), np.concatenate(features)
+    cells = []
+    for probe in PROBES:
+        columns = [name for name in values.columns if name.startswith(probe.prefixes)]
+        own = values[columns].to_numpy(float)
+        if not columns or (np.nanstd(own, 0) == 0).all():
+            continue
+        row = [probe.title]
+        for its in (0, 1):
+            of = label == its
+            high = (score[of] > np.median(score[of])).astype(int)
+            row.append(chance_cell(own[of], high, groups[of]))
+        leading = own[:, np.nanargmax(np.nanstd(own, 0) / (np.abs(np.nanmean(own, 0)) + 1e-9))]
+        known = np.isfinite(leading)
+        large = (leading[known] > np.median(leading[known])).astype(int)
+        row.append(chance_cell(feature[known], large, groups[known]) if 0 < large.mean() < 1 else "–")
+        cells.append(row)
+    head = ["what the probe sees", "tells high scores of real", "… of generated", "the model's features tell it"]
+    return table(head, cells)
+
+
+def chance_cell(values: np.ndarray, high: np.ndarray, groups: np.ndarray) -> str:
+    ranks, _ = out_of_fold(values, high, groups, seed=0, trees=TREES)
+    return interval_cell(rank_auc(high, ranks), bootstrap_interval(high, ranks, "auc"))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", nargs="+", default=["../shared/faces/pool-*.parquet"])
+    parser.add_argument("--model", default="checkpoints/fakeface-resnet50-cnn")
+    parser.add_argument("--face-model", required=True, help="YuNet's ONNX file")
+    parser.add_argument("--limit", type=int, default=600, help="test pictures, spread over the split; 0 for all")
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--page", type=Path, default=PAGE)
+    options = parser.parse_args()
+    splits, _ = held_out(recipe_for(Path(options.model), None, options.data), limit=options.limit)
+    rows = splits["test"]
+    labels = np.array(rows["label"])
+    detector = Detector.from_pretrained(options.model, faces=False)
+    finder = FaceFinder.from_pretrained(options.face_model)
+    hidden_table, map_table = face_table(detector, finder, rows, labels)
+    options.page.write_text(
+        PAGE_TEXT.format(
+            n=len(rows),
+            weights=weights_sha256(options.model),
+            command="python docs/model_checks.py " + shlex.join(sys.argv[1:]),
+            one_sided=one_sided_table(detector, rows, labels),
+            hidden=hidden_table,
+            maps=map_table,
+            probes=probe_table(detector, finder, rows, options.workers),
+        ),
+        encoding="utf-8",
+    )
+    print(options.page.read_text(encoding="utf-8"))
+
+
+PAGE_TEXT = """# What the shipped model's scores hang on
+
+On {n} test pictures of the development pool, judged as their publishers cut them, by the weights with sha256
+`{weights}`. Written by
+
+    {command}
+
+## One label changed at a time
+
+A detector of generators keeps its AUC when one label alone goes through a change. One that has learned how the labels
+differ in sharpness, size or colour loses it, or gains.
+
+{one_sided}
+
+## Face and background
+
+What is left of the AUC when everything outside the face's outline is blurred away, or everything inside.
+
+{hidden}
+
+{maps}
+
+## Probes of the audit, turned on the model
+
+The probes are those of [shortcuts.md](shortcuts.md): random forests that see a picture's size, light, colour or
+sharpness and no content. Here they guess, within one label, whether the model's score lies above that label's median;
+0.5 means that the score hangs on nothing they see. The last column turns it round: forests on the model's features (the
+mean of each channel of the trunk's last map) guess whether the probe's most varied number is above its median. What the
+features know, the head need not use; it could.
+
+{probes}
+"""
+
+
+if __name__ == "__main__":
+    main()
