@@ -58,6 +58,7 @@ class Recipe:
     dropout: float = 0.3  # between fully connected layers
     batch_norm: str = "learn"  # "frozen" keeps BatchNorm's statistics as they start, and learns its scale and shift
     trunk_weights: str = "hub"  # a safetensors file, "hub" for timm's, or "none" for a random start
+    start_from: str = ""  # a model folder or Hub id whose weights, trunk and head, training goes on from
     # data
     data: list[str] = field(default_factory=list)  # parquet files or globs, image folders, Hub datasets
     streaming: bool = False  # read training pictures as they are needed; `data` then names its own splits

@@ -66,6 +66,21 @@ def test_a_whole_dataset_gets_a_report_and_a_page(place):
     assert "| all | clean | 120 + 120 |" in result.stdout
 
 
+def test_a_step_of_the_sweep_at_the_quickest_type(place):
+    result = invoke("evaluate", "model", "data.parquet", "--out", "step", "--step", "moved 5 %", "--dtype", "auto")
+    assert result.exit_code == 0, result.stderr
+    report = json.loads((place / "step" / "evaluation.json").read_text())
+    assert report["dtype"].startswith("auto (")
+    assert [(row["view"], row["n_real"]) for row in report["sweep"]] == [("moved 5 %", 120)]
+    assert 0 <= report["sweep"][0]["auc_generated_changed"] <= 1
+
+
+def test_a_step_that_is_not_there_is_refused():
+    assert "no step 'JPEG 31' in the sweep: choose of JPEG 95" in refusal(
+        "evaluate", "model", "data.parquet", "--step", "JPEG 31"
+    )
+
+
 def test_held_out_figures_go_into_the_model_folder_and_pictures_do_not(place):
     before = {file.name for file in (place / "model").iterdir()}
     result = invoke("evaluate", "model", "--data", "data.parquet")

@@ -59,6 +59,11 @@ def test_the_sweep_spares_validation(subject, splits):
     assert test["rescale 1"].tolist() == test["clean"].tolist()
 
 
+def test_single_steps_are_taken_of_validation_too(subject, splits):
+    found = score_splits(subject, splits, steps=["JPEG 30"], batch_size=12)
+    assert set(found[found["split"] == "validation"]["view"]) == {"clean", "delivered", "JPEG 30"}
+
+
 def test_a_stopped_run_goes_on_to_the_same_scores(subject, splits, passes, tmp_path):
     whole = score_splits(subject, splits, batch_size=4)
     assert sum(passes) == 44

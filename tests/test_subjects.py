@@ -11,6 +11,7 @@ from tiny import SIZE, picture, tiny_folder
 from transformers import ViTConfig, ViTForImageClassification, ViTImageProcessor, pipeline
 
 from fakeface import Detector
+from fakeface.devices import fastest_dtype
 from fakeface.label_names import LabelsError
 from fakeface.model_folder import ModelFolderError
 from fakeface.subjects import open_subject, weights_sha256
@@ -104,6 +105,21 @@ def test_broken_weights_are_said_at_the_first_batch(tmp_path):
     save_file(state, folder / "model.safetensors", metadata={"format": "pt"})
     with pytest.raises(ModelFolderError, match="ours: its weights give no number as score"):
         scores(open_subject(str(folder), device="cpu"), [picture()])
+
+
+def test_the_quickest_type_gives_nearly_the_same_scores_and_is_told(tmp_path):
+    folder = str(tiny_folder(tmp_path / "ours"))
+    plain, quick = (open_subject(folder, device="cpu", dtype=dtype) for dtype in ("float32", "auto"))
+    assert plain.dtype == "float32"
+    assert quick.dtype == f"auto ({str(fastest_dtype(torch.device('cpu'))).removeprefix('torch.')})"
+    assert plain.digest != quick.digest  # or kept scores of the one would be taken for the other's
+    assert scores(quick, [picture()]) == pytest.approx(scores(plain, [picture()]), abs=0.02)
+
+
+def test_a_stranger_s_classifier_takes_no_type(tmp_path):
+    (tmp_path / "config.json").write_text('{"model_type": "resnet"}')
+    with pytest.raises(ValueError, match="only model folders of fakeface take another type"):
+        open_subject(str(tmp_path), device="cpu", dtype="auto")
 
 
 def test_the_digest_follows_weights_and_settings(tmp_path):

@@ -13,6 +13,7 @@ from torch import nn
 from transformers import get_cosine_schedule_with_warmup
 
 from ..configuration_fakeface import FakeFaceConfig
+from ..model_folder import ModelFolderError, load_model_folder
 from ..modeling_fakeface import FakeFaceForImageClassification
 from ..recipe import Recipe, RecipeError
 from ..trunk import load_trunk
@@ -58,7 +59,7 @@ def build_model(recipe: Recipe, accelerator: Accelerator) -> FakeFaceForImageCla
     """The model at its start, in memory as channels last where its weights stay whole.
 
     Raises:
-        RecipeError: `small_size` is not one that the model takes.
+        RecipeError: `small_size` is not one that the model takes, or `start_from` is a model of another make.
     """
     config = FakeFaceConfig(
         architecture=recipe.architecture,
@@ -70,7 +71,10 @@ def build_model(recipe: Recipe, accelerator: Accelerator) -> FakeFaceForImageCla
     if recipe.small_epochs and recipe.small_size % config.downsampling:
         raise RecipeError(f"small_size is {recipe.small_size}: this model takes a multiple of {config.downsampling}")
     model = FakeFaceForImageClassification(config)
-    if recipe.architecture == "resnet50-cnn" and recipe.trunk_weights != "none":
+    if recipe.start_from:
+        load_start(model, recipe.start_from)
+        accelerator.print(f"weights from {recipe.start_from}")
+    elif recipe.architecture == "resnet50-cnn" and recipe.trunk_weights != "none":
         accelerator.print(load_trunk(model, recipe.trunk_weights))
     if accelerator.num_processes > 1 and accelerator.device.type == "cuda":
         # Statistics of all ranks' pictures, so that two ranks of 16 train as one of 32; CPUs have no such layer.
@@ -80,6 +84,23 @@ def build_model(recipe: Recipe, accelerator: Accelerator) -> FakeFaceForImageCla
         model.get_input_embeddings = lambda: None  # type: ignore[method-assign]
         return model
     return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+def load_start(model: FakeFaceForImageClassification, name: str) -> None:
+    """Take all weights from a model folder; its calibration stays behind, since training makes it void.
+
+    Raises:
+        RecipeError: there is no such folder, or its model is of another make.
+    """
+    try:
+        found, _ = load_model_folder(name)
+    except ModelFolderError as error:
+        raise RecipeError(f"start_from: {error}") from None
+    for key in ("architecture", "image_size", "trunk_stages", "pooling"):
+        own, its = getattr(model.config, key), getattr(found.config, key)
+        if own != its and not (key == "image_size" and model.config.pooling == "average"):
+            raise RecipeError(f"start_from: {name} has {key} {its}, and the recipe says {own}; make them the same")
+    model.load_state_dict(found.state_dict())
 
 
 def weight_average(recipe: Recipe, model: nn.Module, accelerator: Accelerator) -> ModelEmaV3 | None:
@@ -130,6 +151,7 @@ __all__ = [
     "build_accelerator",
     "build_model",
     "build_optimizer",
+    "load_start",
     "parameter_groups",
     "share_cores",
     "weight_average",

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from PIL import Image
 from planted import noise
 
 from fakeface.data.sweep import SWEEP, swept
@@ -31,6 +32,7 @@ def test_the_sweep_has_the_steps_that_it_promises():
     assert families["rescale factor"] == [1.0, 0.75, 0.5, 0.35, 0.25]
     assert len(families["WebP quality"]) == 4
     assert len(families["two hops"]) == 3
+    assert len(families["framing"]) == 4
     assert len(families["retouching"]) == 7
     assert {"blur sigma at 280 px", "noise sigma, grey levels", "thumbnail side, px"} <= families.keys()
 
@@ -40,6 +42,19 @@ def test_the_sweep_has_the_steps_that_it_promises():
 def test_stronger_steps_change_more(weak_and_strong):
     weak, strong = (distance(PICTURE, swept(PICTURE, view, 0, "ab" * 32)) for view in weak_and_strong)
     assert 0 < weak < strong
+
+
+def test_framing_changes_where_things_are_and_nothing_else():
+    spot = np.zeros((200, 200, 3), np.uint8)
+    spot[95:105, 95:105] = 255
+    found = swept(Image.fromarray(spot), "moved 10 %", 0, "ab" * 32)
+    y, x = np.nonzero(np.asarray(found)[..., 0] > 127)
+    assert found.size == (200, 200)
+    assert 90 <= len(y) <= 110  # no larger and no smaller
+    away = max(abs(y.mean() - 99.5), abs(x.mean() - 99.5))
+    assert 1 < away <= 20.5
+    other = swept(Image.fromarray(spot), "moved 10 %", 0, "cd" * 32)
+    assert other.tobytes() != found.tobytes()  # each picture goes its own way
 
 
 def test_sizes():
