@@ -1,4 +1,4 @@
-"""What each part of the training recipe adds: rungs of benchmarks/ladder.yaml, trained and measured by one evaluation.
+"""What each part of the training recipe adds: rungs of benchmarks/ladder.yaml, trained and measured alike.
 
     python benchmarks/ladder.py --data "../shared/faces/pool-*.parquet" --trunk-weights ../shared/weights/….safetensors
 
@@ -22,7 +22,12 @@ import yaml
 from figures_file import keep
 from train_runs import ROOT, train_command
 
+from fakeface.card import fill_block
+from fakeface.evaluation_text import table
+
 MOVED = "moved 10 %"  # the step of the sweep
+SPLITS = ("validation", "test", "unseen")
+ALIGNED = "fpr_ffhq"  # of validation and test photographs together, clean
 SHOWN = {"auc": "auc", "tpr_at_fpr_0.01": "tpr_at_1_percent_fpr", "ece": "ece", "fpr": "fpr"}
 
 
@@ -69,14 +74,32 @@ def finish(words: list[str], environment: dict[str, str]) -> None:
 
 def rows_of(name: str, kept: bool, seed: int, report: dict[str, Any]) -> list[dict[str, Any]]:
     rows = []
+    aligned = [row for row in report["kept_out"] if (row["source"], row["view"]) == ("ffhq", "clean")]
     for found in [*report["overall"], *report["sweep"]]:
         row: dict[str, Any] = {"rung": name, "kept": "yes" if kept else "no", "seed": seed}
         row |= {key: found[key] for key in ("split", "view", "n_real", "n_generated")}
         for key, column in SHOWN.items():
             low, high = found.get(f"{key}_interval") or ("", "")
             row |= {column: found.get(key, ""), f"{column}_low": low, f"{column}_high": high}
+        row[ALIGNED] = aligned[0]["fpr"] if aligned and aligned[0]["fpr"] is not None else ""
         rows.append({key: round(value, 4) if isinstance(value, float) else value for key, value in row.items()})
     return rows
+
+
+def as_markdown(rows: list[dict[str, Any]]) -> str:
+    """The AUCs of the first seed, and the false positives on the source that is aligned as StyleGAN's faces are."""
+    found: dict[str, dict[tuple[str, str], dict[str, Any]]] = {}
+    for row in rows:
+        if row["seed"] == rows[0]["seed"]:
+            found.setdefault(row["rung"], {})[row["split"], row["view"]] = row
+    cells = []
+    for name, own in found.items():
+        places = [own.get((split, view)) for split in SPLITS for view in ("clean", "delivered", MOVED)]
+        aucs = [f"{float(row['auc']):.3f}" if row else "–" for row in places]
+        kept, aligned = own["test", "clean"]["kept"], own["test", "clean"][ALIGNED]
+        cells.append([name, kept, *aucs, f"{100 * float(aligned):.1f} %" if aligned != "" else "–"])
+    views = [f"{split}, {view}" for split in SPLITS for view in ("clean", "delivered", "moved")]
+    return table(["and then", "kept", *views, "FFHQ called generated"], cells)
 
 
 def main() -> int:
@@ -84,16 +107,21 @@ def main() -> int:
     parser.add_argument("--ladder", type=Path, default=Path(__file__).with_suffix(".yaml"))
     parser.add_argument("--data", nargs="+", required=True)
     parser.add_argument("--trunk-weights", default="hub")
+    parser.add_argument("--rungs", type=int, help="only the first so many")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--runs", type=Path, default=Path("runs/ladder"))
+    parser.add_argument("--page", type=Path, help="also write the table in there")
     parser.add_argument("--out", type=Path, default=Path(__file__).with_name("quality.csv"))
     options = parser.parse_args()
     rows: list[dict[str, Any]] = []
     for seed in options.seeds:
-        for number, (name, kept, recipe) in enumerate(recipes(yaml.safe_load(options.ladder.read_text()))):
+        rungs = recipes(yaml.safe_load(options.ladder.read_text()))[: options.rungs]
+        for number, (name, kept, recipe) in enumerate(rungs):
             report = measured(options.runs / f"seed-{seed}-rung-{number}", recipe, seed, options)
             rows += rows_of(name, kept, seed, report)
     keep(options.out, rows)
+    if options.page:
+        fill_block(options.page, "ladder", as_markdown(rows))
     return 0
 
 

@@ -96,10 +96,10 @@ def load_start(model: FakeFaceForImageClassification, name: str) -> None:
         found, _ = load_model_folder(name)
     except ModelFolderError as error:
         raise RecipeError(f"start_from: {error}") from None
-    for key in ("architecture", "image_size", "trunk_stages", "pooling"):
-        own, its = getattr(model.config, key), getattr(found.config, key)
-        if own != its and not (key == "image_size" and model.config.pooling == "average"):
-            raise RecipeError(f"start_from: {name} has {key} {its}, and the recipe says {own}; make them the same")
+    own, its = ({key: tensor.shape for key, tensor in one.state_dict().items()} for one in (model, found))
+    if own != its:
+        told = f"a {found.config.architecture} at {found.config.image_size} px, pooling {found.config.pooling}"
+        raise RecipeError(f"start_from: {name} is {told}, and its weights do not fit the recipe's; make them the same")
     model.load_state_dict(found.state_dict())
 
 

@@ -15,8 +15,10 @@ from typing import Any
 from accelerate import Accelerator
 from datasets import Dataset, DatasetDict
 
+from ..checksums import sha256_of
 from ..data.loading import DataError, fingerprint
 from ..data.streaming import Stream
+from ..model_folder import WEIGHTS, find_folder
 from ..recipe import Recipe, RecipeError
 
 PACKAGES = ("fakeface", "torch", "timm", "transformers", "datasets", "accelerate", "evaluate", "pillow", "numpy")
@@ -79,6 +81,7 @@ def describe_run(
                 "processes": accelerator.num_processes,
                 "device": str(accelerator.device),
                 "mixed_precision": accelerator.mixed_precision,
+                **({"start_weights_sha256": start_sha256(recipe.start_from)} if recipe.start_from else {}),
                 "data": data,
                 "refused": refused,
             },
@@ -86,6 +89,11 @@ def describe_run(
         )
         + "\n",
     )
+
+
+def start_sha256(name: str) -> str:
+    """sha256 of the weights that training goes on from, 64 hex digits."""
+    return sha256_of(find_folder(name) / WEIGHTS)
 
 
 def replace_text(file: Path, text: str) -> None:
