@@ -69,7 +69,8 @@ class PeakMemory(threading.Thread):
     """Largest sum of the memory that this process and its children hold, in MiB.
 
     Pages of files, which is where libraries lie, are not counted: how they are shared out, and so the proportional set
-    size, depends on what else runs on the machine.
+    size, depends on what else runs on the machine. Nor is shared memory, which nothing measured here uses: worker
+    processes are started afresh and get pictures through pipes.
     """
 
     def __init__(self) -> None:

@@ -24,11 +24,18 @@ from train_runs import ROOT, train_command
 
 from fakeface.card import fill_block
 from fakeface.evaluation_text import table
+from fakeface.recipe import build_recipe, read_recipe
 
 MOVED = "moved 10 %"  # the step of the sweep
 SPLITS = ("validation", "test", "unseen")
-ALIGNED = "fpr_ffhq"  # of validation and test photographs together, clean
-SHOWN = {"auc": "auc", "tpr_at_fpr_0.01": "tpr_at_1_percent_fpr", "ece": "ece", "fpr": "fpr"}
+SHOWN = {
+    "auc": "auc",
+    "auc_real_changed": "auc_real_changed",
+    "auc_generated_changed": "auc_generated_changed",
+    "tpr_at_fpr_0.01": "tpr_at_1_percent_fpr",
+    "ece": "ece",
+    "fpr": "fpr",
+}
 
 
 def recipes(ladder: dict[str, Any]) -> list[tuple[str, bool, dict[str, Any]]]:
@@ -57,10 +64,14 @@ def measured(run: Path, recipe: dict[str, Any], seed: int, options: argparse.Nam
         words, environment = train_command(file, "--data", *options.data, "--trunk-weights", options.trunk_weights)
         finish(words, environment)
         shutil.rmtree(run / "checkpoints", ignore_errors=True)
+    judge = ROOT / "configs" / "resnet50-cnn.yaml"
+    ours, its = (build_recipe(one) for one in (yaml.safe_load(written), read_recipe(judge)))
+    if (ours.split_options(), ours.limit) != (its.split_options(), its.limit):
+        raise SystemExit(f"{options.ladder}: splits the pictures otherwise than {judge}, which they are measured by")
     report = model / "evaluation.json"
     if not report.exists():
         words = [sys.executable, "-m", "fakeface", "evaluate", str(model), "--dtype", "auto"]
-        words += ["--step", MOVED, "--recipe", str(ROOT / "configs" / "resnet50-cnn.yaml")]
+        words += ["--step", MOVED, "--recipe", str(judge)]
         _, environment = train_command()
         finish(words + [word for data in options.data for word in ("--data", data)], environment)
     return json.loads(report.read_text(encoding="utf-8"))
@@ -81,7 +92,16 @@ def rows_of(name: str, kept: bool, seed: int, report: dict[str, Any]) -> list[di
         for key, column in SHOWN.items():
             low, high = found.get(f"{key}_interval") or ("", "")
             row |= {column: found.get(key, ""), f"{column}_low": low, f"{column}_high": high}
-        row[ALIGNED] = aligned[0]["fpr"] if aligned and aligned[0]["fpr"] is not None else ""
+        if aligned and aligned[0]["fpr"] is not None:
+            low, high = aligned[0]["fpr_interval"]
+            row |= {
+                "n_ffhq": aligned[0]["fpr_n"],
+                "fpr_ffhq": aligned[0]["fpr"],
+                "fpr_ffhq_low": low,
+                "fpr_ffhq_high": high,
+            }
+        else:
+            row |= dict.fromkeys(("n_ffhq", "fpr_ffhq", "fpr_ffhq_low", "fpr_ffhq_high"), "")
         rows.append({key: round(value, 4) if isinstance(value, float) else value for key, value in row.items()})
     return rows
 
@@ -96,10 +116,18 @@ def as_markdown(rows: list[dict[str, Any]]) -> str:
     for name, own in found.items():
         places = [own.get((split, view)) for split in SPLITS for view in ("clean", "delivered", MOVED)]
         aucs = [f"{float(row['auc']):.3f}" if row else "–" for row in places]
-        kept, aligned = own["test", "clean"]["kept"], own["test", "clean"][ALIGNED]
-        cells.append([name, kept, *aucs, f"{100 * float(aligned):.1f} %" if aligned != "" else "–"])
+        shown = own["test", "clean"]
+        cells.append([name, shown["kept"], *aucs, _aligned(shown)])
     views = [f"{split}, {view}" for split in SPLITS for view in ("clean", "delivered", "moved")]
     return table(["and then", "kept", *views, "FFHQ called generated"], cells)
+
+
+def _aligned(row: dict[str, Any]) -> str:
+    """Of validation and test photographs together, clean."""
+    if row["fpr_ffhq"] == "":
+        return "–"
+    rate, low, high = (100 * float(row[f"fpr_ffhq{end}"]) for end in ("", "_low", "_high"))
+    return f"{rate:.1f} % ({low:.1f}–{high:.1f}) of {row['n_ffhq']}"
 
 
 def main() -> int:

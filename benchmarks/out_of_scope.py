@@ -1,7 +1,7 @@
-"""What the detector says of pictures that are no photograph of a face and none a model made: a confident "generated"?
+"""What the detector says of pictures that are no photograph of a face and none that a model of faces made.
 
     python benchmarks/out_of_scope.py --face-model face_detection_yunet_2023mar.onnx [--readme README.md]
-        "drawn faces=drawn" "rendered faces=emoji" "animals=animals" "things=skimage/data"
+        "drawn faces=drawn" "rendered faces=rendered" "animals=animals" "things=things"
 
 Each KIND=FOLDER is a row. Writes benchmarks/out_of_scope.csv: verdicts on what is found in a picture, and, in the rows
 without the face model, on its centre square. The committed rows are of
@@ -9,7 +9,8 @@ without the face model, on its centre square. The committed rows are of
 - drawn faces: 200 avatars in eight styles of DiceBear (npm), drawn by `benchmarks/drawn_faces.mjs`;
 - rendered faces: people of Fluent Emoji (npm `@lobehub/fluent-emoji-3d`): `assets/`, 1f466 to 1f478, 1f481 and 1f482;
 - animals: photographs from PyPI's gradio (cheetahs, lion), scikit-image (cat) and imgaug (quokka);
-- things: the photographs of scikit-image without people or animals.
+- things: from PyPI's scikit-image brick, coffee, coins, grass, gravel, hubble_deep_field, moon, motorcycle_left and
+  rocket, from scikit-learn china and flower, from gradio tower.
 """
 
 import argparse

@@ -21,7 +21,7 @@ from fakeface import Detector
 from fakeface.data.audit import measured, together
 from fakeface.data.features import Features, face_outline
 from fakeface.data.one_sided import one_sided
-from fakeface.data.probes import PROBES, out_of_fold
+from fakeface.data.probes import PROBES, family_level, out_of_fold, too_few
 from fakeface.evaluation_text import table
 from fakeface.faces import FaceFinder
 from fakeface.feature_layers import features_at
@@ -35,7 +35,18 @@ BLUR = 0.08  # of the shorter side: sigma of what hides a region; hue stays, str
 FEATHER = 0.03  # of the shorter side: how soft the border of the hidden region is, so that it draws no line
 BATCH = 16
 LABELS = ("real", "generated")
-TREES = 300
+# What a publisher's record of the file tells is no part of the picture.
+SEEN = tuple(probe for probe in PROBES if probe.name != "native")
+NUMBERS = {
+    "stored.size.width": "width in pixels",
+    "stored.bytes.per_pixel": "bytes per pixel",
+    "fed.sharpness.laplacian": "sharpness",
+    "fed.light.mean": "light",
+    "fed.colour.saturation": "saturation",
+    "face.side": "size of the face",
+    "face.nose_x": "place of the nose, across",
+    "face.nose_y": "place of the nose, down",
+}
 
 Box = tuple[float, float, float, float]
 
@@ -65,12 +76,6 @@ def outside(map: np.ndarray, box: Box, seen: Box) -> tuple[float, float]:
 
     out = ~within(box)
     return float(map[out].sum() / map.sum()) if map.any() else float("nan"), float(out[within(seen)].mean())
-
-
-def centre(picture: Image.Image, fraction: float) -> Box:
-    reach = min(picture.size) * fraction / 2
-    x, y = picture.width / 2, picture.height / 2
-    return x - reach, y - reach, x + reach, y + reach
 
 
 @torch.inference_mode()
@@ -104,12 +109,18 @@ def auc_cell(labels: np.ndarray, scores: np.ndarray) -> str:
 
 def one_sided_table(detector: Detector, rows: Dataset, labels: np.ndarray) -> str:
     found = one_sided(detector, rows, labels)  # type: ignore[arg-type]
-    cells = [["none", interval_cell(found[0]["auc"], found[0]["auc_interval"]), "", "", ""]]
+    cells = [["none", *[interval_cell(found[0]["auc"], found[0]["auc_interval"])] * 3, ""]]
     for row in found:
-        changed = ("auc_real_changed", "auc_generated_changed")
+        changed = ("auc_both_changed", "auc_real_changed", "auc_generated_changed")
         aucs = [interval_cell(row[key], row[f"{key}_interval"]) for key in changed]
-        cells.append([row["transform"], "", *aucs, f"{row['shift_real']:+.2f} and {row['shift_generated']:+.2f}"])
-    head = ["change", "AUC as it is", "only real changed", "only generated changed", "mean score, real and generated"]
+        cells.append([row["transform"], *aucs, f"{row['shift_real']:+.2f} and {row['shift_generated']:+.2f}"])
+    head = [
+        "change",
+        "AUC, both labels changed",
+        "only real",
+        "only generated",
+        "shift of the mean score, real and generated",
+    ]
     return table(head, cells)
 
 
@@ -125,13 +136,15 @@ def face_table(detector: Detector, finder: FaceFinder, rows: Dataset, labels: np
             continue
         box = face_outline(faces[0].box)
         kept.append(i)
-        scores.append(scores_of(detector, [picture, *hidden(picture, box)]))
-        seen = centre(picture, float(detector.processor.crop_fraction))
+        side = min(picture.size)
+        everywhere = picture.filter(ImageFilter.GaussianBlur(BLUR * side))
+        scores.append(scores_of(detector, [picture, *hidden(picture, box), everywhere]))
+        seen = detector.processor.crop_box(*picture.size)
         map = detector.explain(picture).map
         if map.any():
             shares.append((int(labels[i]), *outside(map, box, seen)))
     told, found = labels[kept], np.stack(scores)
-    names = ("as it is", "background blurred away", "face blurred away")
+    names = ("as it is", "all but the face blurred away", "the face blurred away", "everything blurred away")
     cells = [[name, auc_cell(told, found[:, i])] for i, name in enumerate(names)]
     frame = pd.DataFrame(shares, columns=["label", "map", "area"])
     maps = []
@@ -140,42 +153,51 @@ def face_table(detector: Detector, finder: FaceFinder, rows: Dataset, labels: np
         maps.append([word, str(len(own)), f"{100 * own['map'].mean():.0f} %", f"{100 * own['area'].mean():.0f} %"])
     return (
         table([f"{len(kept)} pictures with a face", "AUC"], cells),
-        table(["maps for *generated*, pictures", "n", "of the map outside the face", "of the area there"], maps),
+        table(["maps for *generated*", "n", "of the map outside the face's square", "of the area there"], maps),
     )
 
 
-def probe_table(detector: Detector, finder: FaceFinder, rows: Dataset, workers: int) -> str:
-    """What each probe of the audit tells of the score within a label, and what the features tell of the probe."""
-    rows, values, phashes, _ = measured(rows, Features(find_faces=finder), workers)
+def probe_table(detector: Detector, finder: FaceFinder, rows: Dataset, workers: int) -> tuple[str, str]:
+    """What each probe of the audit tells of the score within a label, and what the features tell of single numbers."""
+    measure = Features(detector.processor.size, float(detector.processor.crop_fraction), finder)
+    rows, values, phashes, _ = measured(rows, measure, workers)
     groups, label = together(rows, phashes), np.array(rows["label"])
     scores, features = [], []
     for pictures in batches(rows):
         scores.append(scores_of(detector, pictures))
         features.append(features_of(detector, pictures))
     score, feature = np.concatenate(scores), np.concatenate(features)
+    columns = {probe.title: [name for name in values if name.startswith(probe.prefixes)] for probe in SEEN}
+    told = {title: values[names].to_numpy(float) for title, names in columns.items() if names}
+    level = family_level(len(LABELS) * (len(told) + len(NUMBERS)))
     cells = []
-    for probe in PROBES:
-        columns = [name for name in values.columns if name.startswith(probe.prefixes)]
-        own = values[columns].to_numpy(float)
-        if not columns or (np.nanstd(own, 0) == 0).all():
-            continue
-        row = [probe.title]
-        for its in (0, 1):
-            of = label == its
-            high = (score[of] > np.median(score[of])).astype(int)
-            row.append(chance_cell(own[of], high, groups[of]))
-        leading = own[:, np.nanargmax(np.nanstd(own, 0) / (np.abs(np.nanmean(own, 0)) + 1e-9))]
-        known = np.isfinite(leading)
-        large = (leading[known] > np.median(leading[known])).astype(int)
-        row.append(chance_cell(feature[known], large, groups[known]) if 0 < large.mean() < 1 else "–")
+    for title, own in told.items():
+        row = [title]
+        for its in range(len(LABELS)):
+            of = (label == its) & ~np.isnan(own).all(1)
+            row.append(chance_cell(own[of], score[of], groups[of], level))
         cells.append(row)
-    head = ["what the probe sees", "tells high scores of real", "… of generated", "the model's features tell it"]
-    return table(head, cells)
+    known = []
+    for column, name in NUMBERS.items():
+        number, row = values[column].to_numpy(float), [name]
+        for its in range(len(LABELS)):
+            of = (label == its) & np.isfinite(number)
+            row.append(chance_cell(feature[of], number[of], groups[of], level))
+        known.append(row)
+    heads = ("real", "generated")
+    return (
+        table(["a forest that sees", *(f"tells high scores of {word} pictures" for word in heads)], cells),
+        table(["forests on the features tell, above the median", *(f"{word} pictures" for word in heads)], known),
+    )
 
 
-def chance_cell(values: np.ndarray, high: np.ndarray, groups: np.ndarray) -> str:
-    ranks, _ = out_of_fold(values, high, groups, seed=0, trees=TREES)
-    return interval_cell(rank_auc(high, ranks), bootstrap_interval(high, ranks, "auc"))
+def chance_cell(values: np.ndarray, target: np.ndarray, groups: np.ndarray, level: float) -> str:
+    """AUC of forests that guess from values (n, k) whether a number (n,) is above its median; a dash if it never is."""
+    high = (target > np.median(target)).astype(int)
+    if too_few(high, groups) or not np.nanstd(values, 0).any():
+        return "–"
+    ranks, _ = out_of_fold(values, high, groups, seed=0)
+    return interval_cell(rank_auc(high, ranks), bootstrap_interval(high, ranks, "auc", level=level))
 
 
 def main() -> None:
@@ -193,6 +215,7 @@ def main() -> None:
     detector = Detector.from_pretrained(options.model, faces=False)
     finder = FaceFinder.from_pretrained(options.face_model)
     hidden_table, map_table = face_table(detector, finder, rows, labels)
+    probes, known = probe_table(detector, finder, rows, options.workers)
     options.page.write_text(
         PAGE_TEXT.format(
             n=len(rows),
@@ -201,7 +224,8 @@ def main() -> None:
             one_sided=one_sided_table(detector, rows, labels),
             hidden=hidden_table,
             maps=map_table,
-            probes=probe_table(detector, finder, rows, options.workers),
+            probes=probes,
+            known=known,
         ),
         encoding="utf-8",
     )
@@ -217,14 +241,16 @@ On {n} test pictures of the development pool, judged as their publishers cut the
 
 ## One label changed at a time
 
-A detector of generators keeps its AUC when one label alone goes through a change. One that has learned how the labels
-differ in sharpness, size or colour loses it, or gains.
+A change that weakens what a generator left costs a detector the same whether both labels go through it or the generated
+pictures alone. One that has learned how the labels differ in sharpness, size, colour or place loses or gains most when
+one label alone is changed, and hardly anything when both are.
 
 {one_sided}
 
 ## Face and background
 
-What is left of the AUC when everything outside the face's outline is blurred away, or everything inside.
+What is left of the AUC when everything outside a square around the face (1.2 times its box) is blurred away, or
+everything inside. Blurred pictures of this kind were in no training, so a fall may also be the model's surprise.
 
 {hidden}
 
@@ -232,13 +258,16 @@ What is left of the AUC when everything outside the face's outline is blurred aw
 
 ## Probes of the audit, turned on the model
 
-The probes are those of [shortcuts.md](shortcuts.md): random forests that see a picture's size, light, colour or
-sharpness and no content. Here they guess, within one label, whether the model's score lies above that label's median;
-0.5 means that the score hangs on nothing they see. The last column turns it round: forests on the model's features (the
-mean of each channel of the trunk's last map) guess whether the probe's most varied number is above its median. What the
-features know, the head need not use; it could.
+The probes are those of [shortcuts.md](shortcuts.md): random forests that see no content, only size, light, colour,
+sharpness or where the face stands. Here they guess, within one label, whether the model's score lies above that label's
+median: 0.5 means that the score does not hang on what they see. Intervals hold for both tables together at 95 %.
 
 {probes}
+
+The other way round: forests on the model's features (the mean of each channel of the trunk's last map). What the
+features know, the head need not use; it could.
+
+{known}
 """
 
 

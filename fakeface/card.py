@@ -110,6 +110,9 @@ def write_card(folder: str | Path, *, name: str | None = None, where: str = PLAC
         "picture of the other label. "
         if recipe_of(folder).get("matched")
         else "",
+        started=f"Training went on from the weights of `{start}`, and what those saw it saw. "
+        if (start := recipe_of(folder).get("start_from"))
+        else "",
         command=report["command"],
         weights=report["weights_sha256"][:16],
     )

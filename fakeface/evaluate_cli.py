@@ -86,8 +86,14 @@ def evaluate(
     With --leave-one-generator-out RECIPE there is no MODEL: it takes as many trainings as --data have generators and
     real sources, and one more; a run that was stopped goes on with the same command.
     """
+    chosen = [
+        *(["--dtype"] if dtype != "float32" else []),
+        *(["--step"] if step else []),
+        *(["--sweep"] if sweep else []),
+    ]
     if leave_one_generator_out:
         with clear_refusals():
+            _refuse_unused(chosen, "leaving one out")
             if model or not data:
                 raise ValueError(
                     "leaving one out takes no model or dataset, but --data to train on and to hold out from"
@@ -108,6 +114,7 @@ def evaluate(
 
         command = shlex.join(["fakeface", *sys.argv[1:]])
         if model.endswith(".csv"):
+            _refuse_unused(chosen, "a file of scores")
             if dataset or data:
                 raise ValueError(f"{model}: a file of scores has its labels in it; leave out the dataset")
             done = run_on_scores(Path(model), command, out=out, slices=slices or ())
@@ -135,6 +142,11 @@ def evaluate(
     if done:  # on the first rank
         report, written = done
         print(markdown(report), written, sep="\n")
+
+
+def _refuse_unused(chosen: list[str], what: str) -> None:
+    if chosen:
+        raise ValueError(f"{what} takes no {chosen[0]}; leave it out")
 
 
 def calibrate(

@@ -22,6 +22,7 @@ from .checksums import renew_sums
 from .data.loading import fingerprint
 from .evaluation_tables import tabulate
 from .evaluation_text import FIGURE_NAMES, SHARES, figure, markdown, overall_cells, percent, table
+from .recipe import TRAINING_RECORD
 from .score_views import COLUMNS, MEASURED, VIEWS, score_splits
 from .subjects import OperatingPoint, Subject, open_subject, weights_sha256
 
@@ -101,12 +102,20 @@ def evaluate_scores(
 
 
 def seen_generators(folder: Path) -> set[str] | None:
-    """Generators that stand in the validation pictures of a model folder's own report; `None` without one."""
+    """Generators that training saw, `None` without a report of the model folder's own.
+
+    They are those of the report's validation pictures, and those of the model that training started from.
+    """
     try:
         rows = json.loads((folder / REPORT).read_text(encoding="utf-8"))["generators"]
-        return {str(row["generator"]) for row in rows if row["split"] == "validation"} or None
+        own = {str(row["generator"]) for row in rows if row["split"] == "validation"}
     except (OSError, ValueError, KeyError, TypeError):
         return None
+    try:
+        earlier = json.loads((folder / TRAINING_RECORD).read_text(encoding="utf-8"))["start"]["generators"]
+    except (OSError, ValueError, KeyError, TypeError):
+        earlier = []
+    return {*own, *map(str, earlier)} or None
 
 
 def write_report(folder: str | Path, scores: pd.DataFrame, report: dict[str, Any]) -> None:

@@ -106,7 +106,7 @@ def run_on_pictures(
         batch_size=batch_size,
         workers=workers,
         sweep=sweep,
-        steps=steps,
+        steps=tuple(dict.fromkeys(steps)),
         cache=ScoreCache(None if own else folder / SCORED, subject.digest, rank),
         accelerator=accelerator,
     )

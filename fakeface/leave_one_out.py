@@ -65,6 +65,8 @@ def leave_one_out(
         ValueError: the data have nothing to leave out, the folder holds a run of another recipe or of other data or is
             in use, or a training failed; the rest is measured first and the report holds what there is.
     """
+    if recipe.start_from:
+        raise ValueError(f"start_from is {recipe.start_from}: that model may have seen what is left out; leave it away")
     options: dict[str, Any] = {"limit": limit, "device": device, "batch_size": batch_size, "workers": workers}
     with _alone_in(out) as lock:
         trunk = _sha256(Path(recipe.trunk_weights)) if recipe.trunk_weights not in ("hub", "none") else ""

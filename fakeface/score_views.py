@@ -56,7 +56,7 @@ def score_splits(
         batch_size: pictures to a forward pass.
         workers: processes that decode.
         sweep: also every step of the delivery sweep, of all pictures but those of validation.
-        steps: names of `SWEEP`: also these, of all pictures.
+        steps: different names of `SWEEP`: also these, of all pictures; with `sweep`, of those of validation.
         cache: scores that need no computing again; new ones are added.
         accelerator: of several ranks, which then share the work; the cache must be in a folder that all of them see.
 

@@ -47,7 +47,8 @@ class Subject:
         forward: from a batch of inputs, on any device, to scores (n,).
         point: its thresholds.
         generated: places of the labels that mean `generated`.
-        dtype: that it computes in: `float32`, or `auto (bfloat16)` where it was left to the Detector.
+        dtype: that it computes in: `float32`, `auto (bfloat16)` where it was left to the Detector, `as stored` or
+            `as exported`.
     """
 
     name: str
@@ -96,7 +97,7 @@ def open_subject(
             `preprocessor_config.json` beside it or in the folder above, as optimum writes them.
         device: where to compute; by default the GPU if there is one. ONNX files compute on the CPU.
         generated: names of the labels that mean `generated`, where their names do not say.
-        dtype: as of the Detector, for a model folder of ours; others compute in float32, or as their file says.
+        dtype: as of the Detector, for a model folder of ours; others compute as their file says.
 
     Raises:
         ModelFolderError: it cannot be opened; the message has the cure.
@@ -138,7 +139,7 @@ def _exported(name: str, file: Path, chosen: Sequence[str]) -> Subject:
     session = open_session(file)
     sha256 = sha256_of(file)
     if METADATA in session.get_modelmeta().custom_metadata_map:
-        return _of_detector(name, file.parent, sha256, Detector.from_pretrained(file, faces=False))
+        return _of_detector(name, file.parent, sha256, Detector.from_pretrained(file, faces=False), "as exported")
     folder = next((place for place in (file.parent, file.parent.parent) if (place / PROCESSOR).is_file()), None)
     if folder is None:
         raise ModelFolderError(f"{name}: put the {CONFIG} and {PROCESSOR} of its model beside it")
@@ -160,7 +161,7 @@ def _exported(name: str, file: Path, chosen: Sequence[str]) -> Subject:
         return _scores(torch.from_numpy(session.run(None, {takes: inputs.numpy()})[0]), places)
 
     point = OperatingPoint()
-    return Subject(name, folder, "onnx", sha256, _Processor(processor), forward, point, tuple(places))
+    return Subject(name, folder, "onnx", sha256, _Processor(processor), forward, point, tuple(places), "as exported")
 
 
 def _scores(logits: torch.Tensor, places: Sequence[int], multi_label: bool = False) -> torch.Tensor:
@@ -211,7 +212,8 @@ def _classifier(name: str, folder: Path, device: torch.device, chosen: Sequence[
 
     kind = type(model).__name__
     weights = weights_sha256(folder)
-    return Subject(name, folder, kind, weights, _Processor(processor), forward, OperatingPoint(), tuple(places))
+    feed = _Processor(processor)
+    return Subject(name, folder, kind, weights, feed, forward, OperatingPoint(), tuple(places), "as stored")
 
 
 def weights_sha256(folder: str | Path) -> str:

@@ -21,6 +21,9 @@ os.environ.pop("FAKEFACE_FACE_MODEL", None)
 # Several test processes run side by side on small tensors; more threads than cores would only slow them.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+# Benchmarks import what they share by its bare name, as scripts that lie beside it do.
+sys.path.append(str(Path(__file__).resolve().parents[1] / "benchmarks"))
+
 OUTSIDE_CALLS: list[str] = []
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from docs.model_checks import centre, chance_cell, hidden, outside
+from docs.model_checks import chance_cell, hidden, outside
 from fakeface.subjects import weights_sha256
 
 
@@ -35,16 +35,14 @@ def test_shares_outside_count_only_what_the_model_saw():
     assert outside(map, (8, 3, 12, 7), (5, 0, 15, 10)) == (pytest.approx(1 / 3), pytest.approx(1 - 16 / 100))
 
 
-def test_the_square_that_the_model_saw_is_in_the_middle():
-    assert centre(Image.new("RGB", (200, 100)), 0.8) == (60, 10, 140, 90)
-
-
-def test_a_probe_that_knows_the_score_shows():
+def test_a_probe_that_knows_a_number_shows():
     rng = np.random.default_rng(0)
-    high = rng.integers(0, 2, 200)
-    known = np.stack([high + rng.normal(0, 0.3, 200), rng.normal(0, 1, 200)], 1)
-    assert float(chance_cell(known, high, np.arange(200))[:5]) > 0.9
-    assert 0.35 < float(chance_cell(rng.normal(0, 1, (200, 2)), high, np.arange(200))[:5]) < 0.65
+    number, groups = rng.normal(0, 1, 200), np.arange(200)
+    known = np.stack([number + rng.normal(0, 0.3, 200), rng.normal(0, 1, 200)], 1)
+    assert float(chance_cell(known, number, groups, 0.95)[:5]) > 0.9
+    assert 0.35 < float(chance_cell(rng.normal(0, 1, (200, 2)), number, groups, 0.95)[:5]) < 0.65
+    assert chance_cell(np.ones((200, 2)), number, groups, 0.95) == "–"  # it sees nothing that varies
+    assert chance_cell(known, np.ones(200), groups, 0.95) == "–"
 
 
 def test_the_page_is_of_the_shipped_weights(repo: Path):

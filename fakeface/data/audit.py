@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from ..detector import Detector
 
 MOST_REFUSED = 50  # messages that the report repeats
-MOST_SCORED = 200  # pictures of a label that the transform test shows to a model: each is scored nine times
+MOST_SCORED = 200  # pictures of a label that the transform test shows to a model: each is scored ten times
 
 # AUCs from which a leak is called so. 0.65 is the most that this project lets its own data have.
 GRADES = ((0.95, "gives the label away"), (0.8, "a strong leak"), (0.65, "a clear leak"), (0.0, "a weak leak"))

@@ -66,10 +66,6 @@ def _chain(picture: Image.Image, rng: np.random.Generator, hops: tuple[Change, .
     return picture
 
 
-def _frame(picture: Image.Image, rng: np.random.Generator, how: Augmentation) -> Image.Image:
-    return change_pose(picture, rng, how)
-
-
 def _retouch(picture: Image.Image, rng: np.random.Generator, name: str) -> Image.Image:
     return RETOUCHING[name](picture)
 
@@ -104,7 +100,7 @@ SWEEP: dict[str, Step] = {
     **{f"noise {s:g}": Step("noise sigma, grey levels", s, partial(_noise, sigma=s)) for s in (2.0, 5.0, 10.0, 15.0)},
     **{f"thumbnail {p}": Step("thumbnail side, px", p, partial(_thumbnail, side=p)) for p in (160, 112, 80, 48)},
     **{name: Step("two hops", i, partial(_chain, hops=hops)) for i, (name, hops) in enumerate(CHAINS.items(), 1)},
-    **{name: Step("framing", i, partial(_frame, how=how)) for i, (name, how) in enumerate(FRAMINGS.items(), 1)},
+    **{name: Step("framing", i, partial(change_pose, how=how)) for i, (name, how) in enumerate(FRAMINGS.items(), 1)},
     **{name: Step("retouching", i, partial(_retouch, name=name)) for i, name in enumerate(RETOUCHING, 1)},
     "screenshot": Step("retouching", len(RETOUCHING) + 1, screenshot),
 }

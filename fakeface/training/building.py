@@ -3,6 +3,7 @@
 import os
 import re
 from datetime import timedelta
+from pathlib import Path
 from typing import Any, cast
 
 import torch
@@ -13,10 +14,12 @@ from torch import nn
 from transformers import get_cosine_schedule_with_warmup
 
 from ..configuration_fakeface import FakeFaceConfig
+from ..image_processing_fakeface import FakeFaceImageProcessor
 from ..model_folder import ModelFolderError, load_model_folder
 from ..modeling_fakeface import FakeFaceForImageClassification
 from ..recipe import Recipe, RecipeError
 from ..trunk import load_trunk
+from .checkpoints import newest_checkpoint
 
 SHARDED = (DistributedType.FSDP, DistributedType.DEEPSPEED)  # launchers that share the weights out over the ranks
 TRUNK_LAYER = re.compile(r"\btrunk\.(?:layer(\d))?")
@@ -72,8 +75,9 @@ def build_model(recipe: Recipe, accelerator: Accelerator) -> FakeFaceForImageCla
         raise RecipeError(f"small_size is {recipe.small_size}: this model takes a multiple of {config.downsampling}")
     model = FakeFaceForImageClassification(config)
     if recipe.start_from:
-        load_start(model, recipe.start_from)
-        accelerator.print(f"weights from {recipe.start_from}")
+        if not (recipe.resume and newest_checkpoint(Path(recipe.output))):  # which has later weights
+            load_start(model, recipe)
+            accelerator.print(f"weights from {recipe.start_from}")
     elif recipe.architecture == "resnet50-cnn" and recipe.trunk_weights != "none":
         accelerator.print(load_trunk(model, recipe.trunk_weights))
     if accelerator.num_processes > 1 and accelerator.device.type == "cuda":
@@ -86,19 +90,27 @@ def build_model(recipe: Recipe, accelerator: Accelerator) -> FakeFaceForImageCla
     return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
-def load_start(model: FakeFaceForImageClassification, name: str) -> None:
+def load_start(model: FakeFaceForImageClassification, recipe: Recipe) -> None:
     """Take all weights from a model folder; its calibration stays behind, since training makes it void.
 
     Raises:
-        RecipeError: there is no such folder, or its model is of another make.
+        RecipeError: there is no such folder, its model is of another make, or it is shown pictures otherwise.
     """
+    name = recipe.start_from
     try:
-        found, _ = load_model_folder(name)
+        found, processor = load_model_folder(name)
     except ModelFolderError as error:
         raise RecipeError(f"start_from: {error}") from None
+    fresh = FakeFaceImageProcessor(size=recipe.image_size, crop_fraction=recipe.crop_fraction)
+    for key in ("crop_fraction", "image_mean", "image_std"):
+        if (its := getattr(processor, key)) != (own := getattr(fresh, key)):
+            raise RecipeError(f"start_from: {name} was trained with {key} {its}, and this run would take {own}")
     own, its = ({key: tensor.shape for key, tensor in one.state_dict().items()} for one in (model, found))
     if own != its:
-        told = f"a {found.config.architecture} at {found.config.image_size} px, pooling {found.config.pooling}"
+        kind = found.config
+        told = (
+            f"a {kind.architecture} at {kind.image_size} px, trunk_stages {kind.trunk_stages}, pooling {kind.pooling}"
+        )
         raise RecipeError(f"start_from: {name} is {told}, and its weights do not fit the recipe's; make them the same")
     model.load_state_dict(found.state_dict())
 

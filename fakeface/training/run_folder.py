@@ -18,6 +18,7 @@ from datasets import Dataset, DatasetDict
 from ..checksums import sha256_of
 from ..data.loading import DataError, fingerprint
 from ..data.streaming import Stream
+from ..evaluation import seen_generators
 from ..model_folder import WEIGHTS, find_folder
 from ..recipe import Recipe, RecipeError
 
@@ -53,9 +54,10 @@ def describe_run(
         else {"pictures": len(part), "fingerprint": fingerprint(part)}
         for name, part in parts
     }
-    file = run / RUN_RECORD
+    file, start = run / RUN_RECORD, {}
     if file.exists():
         record = json.loads(file.read_text())
+        start = record.get("start", {})
         if (before := record["data"]) != data:
             changed = sorted(name for name in before.keys() | data.keys() if before.get(name) != data.get(name))
             raise DataError(f"{run}: its run was started on other data; what differs is {', '.join(changed)}")
@@ -66,10 +68,13 @@ def describe_run(
         ]
         if changed:
             accelerator.print(f"changed since the run was last started: {', '.join(changed)}")
-        # On these depends how many models a checkpoint holds, and what their tensors are called.
-        for key in ("ema", "compile"):
+        # On the first two depends how many models a checkpoint holds, and what their tensors are called; on the last
+        # what its weights have seen.
+        for key in ("ema", "compile", "start_from"):
             if (was := record["recipe"].get(key, now := getattr(recipe, key))) != now:
                 raise RecipeError(f"{run}: its run was started with {key} {was}, not {now}; resume with that")
+    elif recipe.start_from:
+        start = start_record(recipe.start_from)
     replace_text(
         file,
         json.dumps(
@@ -81,7 +86,7 @@ def describe_run(
                 "processes": accelerator.num_processes,
                 "device": str(accelerator.device),
                 "mixed_precision": accelerator.mixed_precision,
-                **({"start_weights_sha256": start_sha256(recipe.start_from)} if recipe.start_from else {}),
+                **({"start": start} if start else {}),
                 "data": data,
                 "refused": refused,
             },
@@ -91,9 +96,10 @@ def describe_run(
     )
 
 
-def start_sha256(name: str) -> str:
-    """sha256 of the weights that training goes on from, 64 hex digits."""
-    return sha256_of(find_folder(name) / WEIGHTS)
+def start_record(name: str) -> dict[str, Any]:
+    """Of the model that training goes on from: sha256 of its weights, and the generators that they have seen."""
+    folder = find_folder(name)
+    return {"weights_sha256": sha256_of(folder / WEIGHTS), "generators": sorted(seen_generators(folder) or ())}
 
 
 def replace_text(file: Path, text: str) -> None:

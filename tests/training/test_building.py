@@ -1,6 +1,7 @@
 """What is trained, as the recipe says."""
 
 import hashlib
+import json
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from safetensors.torch import load_file
 from fakeface import FakeFaceConfig, FakeFaceForImageClassification, FakeFaceImageProcessor
 from fakeface.recipe import Recipe, RecipeError
 from fakeface.training.building import build_model
-from fakeface.training.run_folder import start_sha256
+from fakeface.training.run_folder import start_record
 
 TINY = {"architecture": "cnn", "image_size": 16, "pooling": "average", "small_epochs": 1}
 
@@ -26,7 +27,7 @@ def start_folder(folder: Path, **settings) -> Path:
     FakeFaceForImageClassification(FakeFaceConfig(architecture="cnn", image_size=16, **settings)).save_pretrained(
         folder
     )
-    FakeFaceImageProcessor(size=16).save_pretrained(folder)
+    FakeFaceImageProcessor(size=16, crop_fraction=0.875).save_pretrained(folder)
     return folder
 
 
@@ -41,12 +42,26 @@ def test_training_goes_on_from_a_model_folder_without_its_calibration(tmp_path):
 def test_a_start_of_another_make_is_refused(tmp_path):
     folder = str(start_folder(tmp_path / "start"))
     accelerator = Accelerator(cpu=True)
-    with pytest.raises(RecipeError, match="start is a cnn at 16 px, pooling none, and its weights do not fit"):
+    with pytest.raises(
+        RecipeError, match="start is a cnn at 16 px, trunk_stages 3, pooling none, and its weights do not fit"
+    ):
         build_model(Recipe(architecture="logistic", image_size=16, start_from=folder), accelerator)
     with pytest.raises(RecipeError, match=r"start_from: .*none"):
         build_model(Recipe(start_from=str(tmp_path / "none")), accelerator)
 
 
-def test_the_record_of_a_run_names_the_weights_that_it_started_from(tmp_path):
+def test_a_start_that_was_shown_pictures_otherwise_is_refused(tmp_path):
     folder = start_folder(tmp_path / "start")
-    assert start_sha256(str(folder)) == hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
+    recipe = Recipe(architecture="cnn", image_size=16, crop_fraction=0.5, start_from=str(folder))
+    with pytest.raises(RecipeError, match=r"was trained with crop_fraction 0.875, and this run would take 0.5"):
+        build_model(recipe, Accelerator(cpu=True))
+
+
+def test_the_record_of_a_start_has_its_weights_and_what_they_saw(tmp_path):
+    folder = start_folder(tmp_path / "start")
+    sha256 = hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
+    assert start_record(str(folder)) == {"weights_sha256": sha256, "generators": []}
+    rows = [{"split": "validation", "generator": "pggan"}, {"split": "unseen", "generator": "stylegan2-e4e"}]
+    (folder / "evaluation.json").write_text(json.dumps({"generators": rows}))
+    (folder / "training.json").write_text(json.dumps({"start": {"generators": ["stylegan"]}}))
+    assert start_record(str(folder))["generators"] == ["pggan", "stylegan"]
