@@ -81,6 +81,21 @@ def test_a_step_that_is_not_there_is_refused():
     )
 
 
+def test_a_step_named_twice_counts_once(place):
+    arguments = ("model", "data.parquet", "--out", "twice", "--step", "JPEG 30", "--step", "JPEG 30")
+    assert invoke("evaluate", *arguments).exit_code == 0
+    report = json.loads((place / "twice" / "evaluation.json").read_text())
+    assert [row["n_real"] for row in report["sweep"]] == [120]
+
+
+@pytest.mark.parametrize("unused", [("--dtype", "auto"), ("--step", "JPEG 30"), ("--sweep",)])
+def test_options_that_would_do_nothing_are_refused(place, unused):
+    (place / "some.csv").write_text("label,score\n0,0.1\n1,0.9\n")
+    assert f"a file of scores takes no {unused[0]}" in refusal("evaluate", "some.csv", *unused)
+    left_out = ("evaluate", "--leave-one-generator-out", "recipe.yaml", "--data", "data.parquet", *unused)
+    assert f"leaving one out takes no {unused[0]}" in refusal(*left_out)
+
+
 def test_held_out_figures_go_into_the_model_folder_and_pictures_do_not(place):
     before = {file.name for file in (place / "model").iterdir()}
     result = invoke("evaluate", "model", "--data", "data.parquet")

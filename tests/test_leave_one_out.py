@@ -130,6 +130,12 @@ def test_two_runs_in_one_folder_are_refused(place, tmp_path):
             leave_one_out(recipe_of(place), place / "script.py", tmp_path, "", tell=lambda line: None)
 
 
+def test_a_start_that_may_have_seen_what_is_left_out_is_refused(place, tmp_path):
+    recipe = dataclasses.replace(recipe_of(place), start_from="somewhere")
+    with pytest.raises(ValueError, match="start_from is somewhere: that model may have seen what is left out"):
+        leave_one_out(recipe, place / "script.py", tmp_path, "", tell=lambda line: None)
+
+
 def test_near_duplicates_of_what_is_left_out_are_left_out_too(tmp_path):
     data = pictures({})
     twins = data.filter(lambda row: row["source"] == "gan-a").select(range(10))

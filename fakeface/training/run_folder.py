@@ -72,7 +72,7 @@ def describe_run(
         # what its weights have seen.
         for key in ("ema", "compile", "start_from"):
             if (was := record["recipe"].get(key, now := getattr(recipe, key))) != now:
-                raise RecipeError(f"{run}: its run was started with {key} {was}, not {now}; resume with that")
+                raise RecipeError(f"{run}: its run was started with {key} {was!r}, not {now!r}; resume with that")
     elif recipe.start_from:
         start = start_record(recipe.start_from)
     replace_text(

@@ -1,10 +1,14 @@
 """What a run folder refuses: other data, and recipes that its checkpoints do not fit."""
 
+import hashlib
+import json
+import shutil
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from datasets import Dataset, DatasetDict
+from tiny import tiny_folder
 
 from fakeface.data.loading import DataError
 from fakeface.recipe import Recipe, RecipeError
@@ -30,12 +34,26 @@ def test_a_resumed_run_stands_on_the_same_data(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"), [({"ema": 0.9}, "ema 0.0, not 0.9"), ({"compile": True}, "compile False")]
+    ("changes", "said"),
+    [
+        ({"ema": 0.9}, "ema 0.0, not 0.9"),
+        ({"compile": True}, "compile False"),
+        ({"start_from": "other"}, "start_from '', not 'other'"),
+    ],
 )
 def test_a_recipe_that_the_checkpoints_do_not_fit_is_refused(changes, said, tmp_path):
     describe(tmp_path, Recipe(), part("a", "b"))
     with pytest.raises(RecipeError, match=f"its run was started with {said}.*; resume with that"):
         describe(tmp_path, Recipe(resume=True, **changes), part("a", "b"))
+
+
+def test_a_resumed_run_keeps_the_record_of_its_start(tmp_path):
+    run, start = tmp_path / "run", tiny_folder(tmp_path / "start")
+    describe(run, Recipe(start_from=str(start)), part("a", "b"))
+    sha256 = hashlib.sha256((start / "model.safetensors").read_bytes()).hexdigest()
+    shutil.rmtree(start)
+    describe(run, Recipe(start_from=str(start), resume=True), part("a", "b"))
+    assert json.loads((run / "run.json").read_text())["start"] == {"weights_sha256": sha256, "generators": []}
 
 
 def test_a_changed_key_is_said(tmp_path, capsys):
