@@ -17,7 +17,7 @@ from datasets import Dataset
 from PIL import Image, ImageDraw, ImageFilter
 from tqdm import tqdm
 
-from fakeface import Detector
+from fakeface import Detector, FakeFaceForImageClassification
 from fakeface.data.audit import measured, together
 from fakeface.data.features import Features, face_outline
 from fakeface.data.one_sided import one_sided
@@ -89,6 +89,7 @@ def scores_of(detector: Detector, pictures: list[Image.Image]) -> np.ndarray:
 def features_of(detector: Detector, pictures: list[Image.Image]) -> np.ndarray:
     """The mean of each channel of the trunk's last feature map, (n, channels)."""
     arrays = np.stack([detector.processor.to_array(picture) for picture in pictures])
+    assert isinstance(detector.model, FakeFaceForImageClassification), "an ONNX file has no trunk to look into"
     found = features_at(detector.model, "trunk", torch.from_numpy(arrays).to(detector.model.device))
     return found.float().mean((2, 3)).cpu().numpy()
 
