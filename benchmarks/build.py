@@ -5,8 +5,8 @@
 Writes benchmarks/build.csv. The pictures are made here: coarse noise at JPEG quality 90, as large as those of FFHQ,
 CelebA-HQ and StyleGAN are. `ratio` is the build's time, the start of its processes included, over that of the bare loop
 in as many processes that have started before; the loop's pace is taken from the first 2,000 pictures. `peak_mib` is the
-largest sum of the memory that all processes hold. Run it on an idle machine, or the ratios say nothing: on two cores it
-takes about five minutes, and 3 GB for temporary files.
+largest sum of the memory that all processes hold (in the committed rows, of their proportional set sizes). Run it on an
+idle machine, or the ratios say nothing: on two cores it takes about five minutes, and 3 GB for temporary files.
 """
 
 import argparse

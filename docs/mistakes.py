@@ -153,12 +153,11 @@ after the `fakeface evaluate` in the head of that file; the groups below were to
 
 ## Groups
 
-**Photographs taken for generated ones** are sharp, evenly lit portraits of one adult who looks into the camera:
-publicity pictures with retouched skin (faceshape, celeba-hq, mebeauty), studio light on a plain ground, soft
-backgrounds. Most of them are women in make-up. Children, glasses, old skin, grey and blurred pictures are rare among
-them.
+**Photographs taken for generated ones** are evenly lit portraits of one adult who looks into the camera: publicity
+pictures with retouched skin (faceshape, celeba-hq, mebeauty), studio light on a plain ground, soft backgrounds. Most of
+them are women in make-up. Children, glasses, old skin, grey and blurred pictures are rare among them.
 
-**Generated pictures taken for photographs.** Of the generators that training knew, nearly all come from InterFaceGAN's
+**Generated pictures taken for photographs.** Of the generators that training knew, most come from InterFaceGAN's
 walks through ProGAN and StyleGAN: hard light, dark or burnt-out grounds, heads that are turned, hats and sunglasses,
 and colours that no camera gives; several have holes and smears that a person sees at once, and that 160 pixels hardly
 show. Of the unseen sources they are NVIDIA's own StyleGAN2 samples without a flaw to the eye, and SFHQ's, whose even
@@ -176,7 +175,7 @@ generated source, and on a sheet the two cannot be told apart by eye. Nor can th
 
 Whether they are photographs of FFHQ in the same crop, or generated pictures with the wrong label, is not known here;
 against FFHQ's own photographs the model does not fail in this way. They stand in training, too, where they contradict
-their neighbours, and they make most of the wrong verdicts on `lfw-crop`. **To be done:** a training without them.
+their neighbours, and they are all that is called generated of `lfw-crop`. **To be done:** a training without them.
 Published figures include them: they are the pool's labels, and leaving out what one gets wrong flatters.
 
 ## The worst, counted
