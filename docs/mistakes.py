@@ -13,6 +13,7 @@ import shlex
 import sys
 from collections import Counter
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pandas as pd
@@ -41,9 +42,13 @@ MEASURES = {
 LFW_SIDE = 250  # pixels, of all pictures of Labeled Faces in the Wild (Huang et al., 2007)
 
 
+def frame(rows: pd.DataFrame, which: pd.Series) -> pd.DataFrame:
+    return cast(pd.DataFrame, rows[which])
+
+
 def worst(scores: pd.DataFrame, label: int, splits: tuple[str, ...]) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The surest mistakes of a label in some splits, the worst first, and all pictures they are among."""
-    among = scores[(scores["label"] == label) & scores["split"].isin(list(splits))]
+    among = frame(scores, (scores["label"] == label) & scores["split"].isin(list(splits)))
     ordered = among.sort_values(["score", "sha256"], ascending=[label == 1, True])
     return ordered.head(WORST), among
 
@@ -64,18 +69,18 @@ def doubtful_table(scores: pd.DataFrame, threshold: float) -> str:
         threshold: from which scores the verdict is `generated`.
     """
     wide = (scores["source"] == "lfw-crop") & (scores["native_width"] > LFW_SIDE)
-    made = scores[scores["source"] == "interfacegan-ffhq-crop"]
-    parts = {
-        f"lfw-crop, up to {LFW_SIDE} px": scores[(scores["source"] == "lfw-crop") & ~wide],
-        f"lfw-crop, over {LFW_SIDE} px": scores[wide],
-        "ffhq": scores[scores["source"] == "ffhq"],
+    made = frame(scores, scores["source"] == "interfacegan-ffhq-crop")
+    parts: dict[str, pd.DataFrame] = {
+        f"lfw-crop, up to {LFW_SIDE} px": frame(scores, (scores["source"] == "lfw-crop") & ~wide),
+        f"lfw-crop, over {LFW_SIDE} px": frame(scores, wide),
+        "ffhq": frame(scores, scores["source"] == "ffhq"),
     }
     cells = []
     for name, own in parts.items():
         median = "–" if own.empty else f"{own['score'].median():.2f}"
         called = str(int((own["score"] >= threshold).sum()))
-        cells.append([name, str(len(own)), called, median, auc_cell(pd.concat([own, made]))])
-    for name, rows in (("all pictures", scores), ("all but those", scores[~wide])):
+        cells.append([name, str(len(own)), called, median, auc_cell(cast(pd.DataFrame, pd.concat([own, made])))])
+    for name, rows in (("all pictures", scores), ("all but those", frame(scores, ~wide))):
         called = str(int((rows.loc[rows["label"] == 0, "score"] >= threshold).sum()))
         cells.append([name, str(len(rows)), called, "", auc_cell(rows)])
     return table(
@@ -100,7 +105,7 @@ def main() -> None:
     data, _ = checked(open_dataset(options.data, columns=["native_width"]))
     place = {sha256: row for row, sha256 in enumerate(data["sha256"])}
     scores = pd.read_csv(options.scores)
-    scores = scores[scores["view"] == "clean"].drop_duplicates("sha256")
+    scores = frame(scores, scores["view"] == "clean").drop_duplicates("sha256")
     widths = np.array(data["native_width"])
     scores["native_width"] = [widths[place[sha256]] for sha256 in scores["sha256"]]
     sections = []
@@ -126,7 +131,7 @@ def main() -> None:
             cells = [(pictures[row["sha256"]], f"{row['source']} {row['score']:.2f}") for _, row in own.iterrows()]
             sheet(flowing([[cell] for cell in cells])).save(options.sheets / f"{kind.replace(' ', '-')}.png")
     point = json.loads(options.scores.with_name("evaluation.json").read_text(encoding="utf-8"))["operating_point"]
-    doubtful = doubtful_table(scores[scores["split"] != "unseen"], point["threshold_generated"])
+    doubtful = doubtful_table(frame(scores, scores["split"] != "unseen"), point["threshold_generated"])
     wide = int(((np.array(data["source"]) == "lfw-crop") & (widths > LFW_SIDE)).sum())
     options.page.write_text(
         PAGE_TEXT.format(
