@@ -39,8 +39,8 @@ def cpu(path: str) -> Reader:
 
 
 def memory(rows: pd.DataFrame) -> str:
-    first, *_, last = rows.loc[rows["what"] == "peak memory", "peak_mib"]
-    return f"{last / first:.3f}"
+    *_, last = rows.loc[rows["what"] == "peak memory", "ratio"]
+    return f"{last:.3f}"
 
 
 def memory_name(rows: pd.DataFrame) -> str:

@@ -20,7 +20,7 @@ import pandas as pd
 
 from fakeface.data.loading import checked, open_dataset
 from fakeface.data.measures import colour, light, sharpness
-from fakeface.evaluation_text import table
+from fakeface.evaluation_text import figure, table
 from fakeface.images import load_picture
 from fakeface.metrics import detection_metrics
 from fakeface.sheets import flowing, sheet
@@ -54,11 +54,7 @@ def worst(scores: pd.DataFrame, label: int, splits: tuple[str, ...]) -> tuple[pd
 
 
 def auc_cell(rows: pd.DataFrame) -> str:
-    found = detection_metrics(rows["label"].to_numpy(), rows["score"].to_numpy(), ("auc",))
-    if found["auc"] is None:
-        return "–"
-    low, high = found["auc_interval"]
-    return f"{found['auc']:.3f} ({low:.3f}–{high:.3f})"
+    return figure(detection_metrics(rows["label"].to_numpy(), rows["score"].to_numpy(), ("auc",)), "auc")
 
 
 def doubtful_table(scores: pd.DataFrame, threshold: float) -> str:

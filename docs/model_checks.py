@@ -22,12 +22,12 @@ from fakeface.data.audit import measured, together
 from fakeface.data.features import Features, face_outline
 from fakeface.data.one_sided import one_sided
 from fakeface.data.probes import PROBES, family_level, out_of_fold, too_few
-from fakeface.evaluation_text import table
+from fakeface.evaluation_text import figure, table
 from fakeface.faces import FaceFinder
-from fakeface.feature_layers import features_at
+from fakeface.feature_layers import features_at, logits_from
 from fakeface.images import load_picture
 from fakeface.measured_data import held_out, recipe_for
-from fakeface.metrics import bootstrap_interval, detection_metrics, rank_auc
+from fakeface.metrics import detection_metrics
 from fakeface.subjects import weights_sha256
 
 PAGE = Path(__file__).with_name("model-checks.md")
@@ -79,19 +79,14 @@ def outside(map: np.ndarray, box: Box, seen: Box) -> tuple[float, float]:
 
 
 @torch.inference_mode()
-def scores_of(detector: Detector, pictures: list[Image.Image]) -> np.ndarray:
+def looked_at(detector: Detector, pictures: list[Image.Image]) -> tuple[np.ndarray, np.ndarray]:
+    """Scores (n,), and the mean of each channel of the trunk's last feature map, (n, channels)."""
+    model = detector.model
+    assert isinstance(model, FakeFaceForImageClassification), "an ONNX file has no trunk to look into"
     arrays = np.stack([detector.processor.to_array(picture) for picture in pictures])
-    logits = detector.model(pixel_values=torch.from_numpy(arrays).to(detector.model.device)).logits
-    return logits.float().softmax(-1)[:, 1].cpu().numpy()
-
-
-@torch.inference_mode()
-def features_of(detector: Detector, pictures: list[Image.Image]) -> np.ndarray:
-    """The mean of each channel of the trunk's last feature map, (n, channels)."""
-    arrays = np.stack([detector.processor.to_array(picture) for picture in pictures])
-    assert isinstance(detector.model, FakeFaceForImageClassification), "an ONNX file has no trunk to look into"
-    found = features_at(detector.model, "trunk", torch.from_numpy(arrays).to(detector.model.device))
-    return found.float().mean((2, 3)).cpu().numpy()
+    found = features_at(model, "trunk", torch.from_numpy(arrays).to(model.device))
+    scores = logits_from(model, "trunk", found).float().softmax(-1)[:, 1]
+    return scores.cpu().numpy(), found.float().mean((2, 3)).cpu().numpy()
 
 
 def batches(rows: Dataset) -> Iterator[list[Image.Image]]:
@@ -99,21 +94,12 @@ def batches(rows: Dataset) -> Iterator[list[Image.Image]]:
         yield [load_picture(image) for image in rows[at : at + BATCH]["image"]]
 
 
-def interval_cell(value: float, interval: tuple[float, float]) -> str:
-    return f"{value:.3f} ({interval[0]:.3f}–{interval[1]:.3f})"
-
-
-def auc_cell(labels: np.ndarray, scores: np.ndarray) -> str:
-    figures = detection_metrics(labels, scores, ("auc",))
-    return interval_cell(figures["auc"], figures["auc_interval"])
-
-
 def one_sided_table(detector: Detector, rows: Dataset, labels: np.ndarray) -> str:
-    found = one_sided(detector, rows, labels)  # type: ignore[arg-type]
-    cells = [["none", *[interval_cell(found[0]["auc"], found[0]["auc_interval"])] * 3, ""]]
+    found = one_sided(detector, rows, labels)
+    cells = [["none", *[figure(found[0], "auc")] * 3, ""]]
     for row in found:
         changed = ("auc_both_changed", "auc_real_changed", "auc_generated_changed")
-        aucs = [interval_cell(row[key], row[f"{key}_interval"]) for key in changed]
+        aucs = [figure(row, key) for key in changed]
         cells.append([row["transform"], *aucs, f"{row['shift_real']:+.2f} and {row['shift_generated']:+.2f}"])
     head = [
         "change",
@@ -139,14 +125,14 @@ def face_table(detector: Detector, finder: FaceFinder, rows: Dataset, labels: np
         kept.append(i)
         side = min(picture.size)
         everywhere = picture.filter(ImageFilter.GaussianBlur(BLUR * side))
-        scores.append(scores_of(detector, [picture, *hidden(picture, box), everywhere]))
+        scores.append(looked_at(detector, [picture, *hidden(picture, box), everywhere])[0])
         seen = detector.processor.crop_box(*picture.size)
         map = detector.explain(picture).map
         if map.any():
             shares.append((int(labels[i]), *outside(map, box, seen)))
     told, found = labels[kept], np.stack(scores)
     names = ("as it is", "all but the face blurred away", "the face blurred away", "everything blurred away")
-    cells = [[name, auc_cell(told, found[:, i])] for i, name in enumerate(names)]
+    cells = [[name, figure(detection_metrics(told, found[:, i], ("auc",)), "auc")] for i, name in enumerate(names)]
     frame = pd.DataFrame(shares, columns=["label", "map", "area"])
     maps = []
     for label, word in enumerate(LABELS):
@@ -163,10 +149,7 @@ def probe_table(detector: Detector, finder: FaceFinder, rows: Dataset, workers: 
     measure = Features(detector.processor.size, float(detector.processor.crop_fraction), finder)
     rows, values, phashes, _ = measured(rows, measure, workers)
     groups, label = together(rows, phashes), np.array(rows["label"])
-    scores, features = [], []
-    for pictures in batches(rows):
-        scores.append(scores_of(detector, pictures))
-        features.append(features_of(detector, pictures))
+    scores, features = zip(*(looked_at(detector, pictures) for pictures in batches(rows)), strict=True)
     score, feature = np.concatenate(scores), np.concatenate(features)
     columns = {probe.title: [name for name in values if name.startswith(probe.prefixes)] for probe in SEEN}
     told = {title: values[names].to_numpy(float) for title, names in columns.items() if names}
@@ -198,7 +181,7 @@ def chance_cell(values: np.ndarray, target: np.ndarray, groups: np.ndarray, leve
     if too_few(high, groups) or not np.nanstd(values, 0).any():
         return "–"
     ranks, _ = out_of_fold(values, high, groups, seed=0)
-    return interval_cell(rank_auc(high, ranks), bootstrap_interval(high, ranks, "auc", level=level))
+    return figure(detection_metrics(high, ranks, ("auc",), level=level), "auc")
 
 
 def main() -> None:

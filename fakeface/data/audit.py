@@ -213,4 +213,4 @@ def _transforms(detector: "Detector", dataset: Dataset, labels: np.ndarray) -> l
     rows = [np.flatnonzero(labels == label) for label in (0, 1)]
     rows = [own[np.linspace(0, len(own) - 1, min(MOST_SCORED, len(own))).astype(int)] for own in rows]
     chosen = np.sort(np.concatenate(rows))
-    return one_sided(detector, dataset.select(chosen), labels[chosen])  # type: ignore[arg-type]
+    return one_sided(detector, dataset.select(chosen), labels[chosen])

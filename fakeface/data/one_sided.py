@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from datasets import Dataset
 from PIL import Image, ImageEnhance, ImageFilter
 
 from ..images import load_picture
@@ -21,6 +22,8 @@ from .channels import reencode
 
 if TYPE_CHECKING:
     from ..detector import Detector
+
+Rows = Dataset | Sequence[dict[str, Any]]
 
 MOVED = Augmentation(flip=0, rotate=0.5, rotation=12, zoom=(1, 1), shift=0.1)
 BATCH = 8  # pictures whose versions are in memory at once
@@ -57,7 +60,7 @@ TRANSFORMS: dict[str, Callable[[Image.Image], Image.Image]] = {
 }
 
 
-def one_sided(detector: "Detector", rows: Sequence[dict[str, Any]], labels: np.ndarray) -> list[dict[str, Any]]:
+def one_sided(detector: "Detector", rows: Rows, labels: np.ndarray) -> list[dict[str, Any]]:
     """Scores when a transform changes the real pictures only, and the generated ones only.
 
     Args:
@@ -89,7 +92,7 @@ def _auc(name: str, labels: np.ndarray, scores: np.ndarray) -> dict[str, Any]:
 
 
 @torch.inference_mode()
-def _scores(detector: "Detector", rows: Sequence[dict[str, Any]]) -> Iterator[np.ndarray]:
+def _scores(detector: "Detector", rows: Rows) -> Iterator[np.ndarray]:
     """Scores (batch, 1 + transforms) of some rows at a time: as they are, and after each transform."""
     for start in range(0, len(rows), BATCH):
         versions = []
