@@ -63,6 +63,7 @@ class Recipe:
     data: list[str] = field(default_factory=list)  # parquet files or globs, image folders, Hub datasets
     streaming: bool = False  # read training pictures as they are needed; `data` then names its own splits
     train_only: list[str] = field(default_factory=list)  # the same, for training alone; near duplicates stay out
+    leave_out: str = ""  # a text file that names pictures not to train on: a sha256 of the file's bytes in each line
     hold_out: list[str] = field(default_factory=list)  # sources or generators kept out as unseen
     split_fractions: list[float] = field(default_factory=lambda: [0.1, 0.2])  # validation and test share per source
     split_seed: int = 0  # apart from `seed`, so that several seeds share one split
@@ -122,8 +123,11 @@ class Recipe:
                 raise RecipeError(f"{name} is {getattr(self, name)}: it must be at least 0")
         if self.small_epochs and self.pooling == "none":
             raise RecipeError("small_epochs needs pooling: average; without, a model takes pictures of one size only")
-        if self.streaming and (len(self.data) != 1 or self.train_only or self.hold_out or self.matched or self.limit):
-            raise RecipeError("streaming takes one dataset in `data`, and no train_only, hold_out, matched or limit")
+        at_hand = self.train_only or self.leave_out or self.hold_out or self.matched or self.limit
+        if self.streaming and (len(self.data) != 1 or at_hand):
+            raise RecipeError(
+                "streaming takes one dataset in `data`, and no train_only, leave_out, hold_out, matched or limit"
+            )
         if not 0 <= self.ema < 1:
             raise RecipeError(f"ema is {self.ema}: it takes a number from 0 up to, not including, 1")
         if not 0 < self.crop_fraction <= 1:

@@ -242,10 +242,13 @@ def test_bad_augmentation_is_refused(changes, message):
     ("changes", "message"),
     [
         ({"small_epochs": 1}, "small_epochs needs pooling: average; without, a model takes pictures of one size only"),
-        ({"streaming": True, "data": ["a", "b"]}, "streaming takes one dataset in `data`, and no train_only"),
+        (
+            {"streaming": True, "data": ["a", "b"]},
+            "streaming takes one dataset in `data`, and no train_only, leave_out, hold_out",
+        ),
         (
             {"streaming": True, "data": ["a"], "matched": True},
-            "streaming takes one dataset in `data`, and no train_only",
+            "streaming takes one dataset in `data`, and no train_only, leave_out, hold_out",
         ),
     ],
 )

@@ -1,6 +1,7 @@
 """The pictures of a run: splits, matched copies, and the loaders of training and validation."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any, cast
@@ -21,6 +22,8 @@ from ..recipe import Recipe, RecipeError
 from .batches import Batches, DrawnBatches, StreamedBatches
 from .stopping import outlive_first_sigterm
 
+SHA256 = re.compile("[0-9a-fA-F]{64}")
+
 
 def load_splits(run: Path, recipe: Recipe, accelerator: Accelerator) -> tuple[Dataset | Stream, DatasetDict, list[str]]:
     """Open and split the data; the main process first, so that the others find its cache.
@@ -30,6 +33,7 @@ def load_splits(run: Path, recipe: Recipe, accelerator: Accelerator) -> tuple[Da
 
     Raises:
         DataError: the data cannot be used, or a split lacks pictures or a label.
+        RecipeError: the file of `leave_out` is none.
     """
     workers = max(1, recipe.workers)
     with accelerator.main_process_first():
@@ -44,6 +48,11 @@ def load_splits(run: Path, recipe: Recipe, accelerator: Accelerator) -> tuple[Da
             if recipe.train_only:
                 extra, more = training_only(open_dataset(recipe.train_only), training, splits, workers)
                 training, refused = concatenate_datasets([training, extra]), [*refused, *more]
+            if recipe.leave_out:
+                named = named_pictures(Path(recipe.leave_out))
+                kept = [i for i, sha256 in enumerate(training["sha256"]) if sha256 not in named]
+                accelerator.print(f"left out of training: {len(training) - len(kept)} pictures of {recipe.leave_out}")
+                training = training.select(kept)
             if recipe.matched:
                 training = concatenate_datasets([training, matched_pictures(run, recipe, training)])
             two_labels("train", training)
@@ -58,6 +67,19 @@ def load_splits(run: Path, recipe: Recipe, accelerator: Accelerator) -> tuple[Da
     if isinstance(training, Dataset):
         splits["train"] = training
     return training, splits, refused
+
+
+def named_pictures(file: Path) -> set[str]:
+    """The sha256 in each line of a text file; what follows a # is a comment. Raises RecipeError for other lines."""
+    try:
+        lines = file.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise RecipeError(f"leave_out: {file} cannot be read as text ({error})") from None
+    words = {number: line.partition("#")[0].strip() for number, line in enumerate(lines, 1)}
+    for number, word in words.items():
+        if word and not SHA256.fullmatch(word):
+            raise RecipeError(f"leave_out: line {number} of {file} is {word[:80]!r}; it takes 64 hexadecimal digits")
+    return {word.lower() for word in words.values() if word}
 
 
 def two_labels(name: str, part: Dataset) -> None:
@@ -149,4 +171,12 @@ def validation_loader(recipe: Recipe, part: Any, processor: FakeFaceImageProcess
     )
 
 
-__all__ = ["global_batch", "load_splits", "matched_pictures", "origins", "training_batches", "validation_loader"]
+__all__ = [
+    "global_batch",
+    "load_splits",
+    "matched_pictures",
+    "named_pictures",
+    "origins",
+    "training_batches",
+    "validation_loader",
+]
