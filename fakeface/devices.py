@@ -52,4 +52,12 @@ def fastest_dtype(device: torch.device) -> torch.dtype:
     return torch.bfloat16 if native else torch.float32
 
 
-__all__ = ["fastest_dtype", "pick_device", "pick_dtype"]
+def hardware(device: torch.device) -> str:
+    """What computes, in words: the name of a GPU, or the number of cores that a process may use."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return f"{cores} CPU cores" if device.type == "cpu" else device.type
+
+
+__all__ = ["fastest_dtype", "hardware", "pick_device", "pick_dtype"]

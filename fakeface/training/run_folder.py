@@ -18,6 +18,7 @@ from datasets import Dataset, DatasetDict
 from ..checksums import sha256_of
 from ..data.loading import DataError, fingerprint
 from ..data.streaming import Stream
+from ..devices import hardware
 from ..evaluation import seen_generators
 from ..model_folder import WEIGHTS, find_folder
 from ..recipe import Recipe, RecipeError
@@ -85,6 +86,7 @@ def describe_run(
                 "python": platform.python_version(),
                 "processes": accelerator.num_processes,
                 "device": str(accelerator.device),
+                "hardware": hardware(accelerator.device),
                 "mixed_precision": accelerator.mixed_precision,
                 **({"start": start} if start else {}),
                 "data": data,
