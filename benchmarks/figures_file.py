@@ -21,3 +21,13 @@ def keep(file: Path, rows: Sequence[Mapping[str, Any]], columns: Iterable[str] |
             writer = csv.DictWriter(out, names, lineterminator="\n")
             writer.writeheader()
             writer.writerows(rows)
+
+
+def read_figures(row: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
+    """A row as it was kept, each figure a number with its `…_interval`, or None where it could not be measured."""
+    told: dict[str, Any] = dict(row)
+    for name in names:
+        value, low, high = (row[key] for key in (name, f"{name}_low", f"{name}_high"))
+        told[name] = None if value in ("", None) else float(value)
+        told[f"{name}_interval"] = None if low in ("", None) else (float(low), float(high))
+    return told

@@ -13,7 +13,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from figures_file import keep
+from figures_file import keep, read_figures
 
 from fakeface.card import fill_block
 from fakeface.evaluation_text import cell, table
@@ -58,7 +58,7 @@ def rows_of(report: dict[str, Any]) -> list[dict[str, Any]]:
 
 def as_markdown(rows: list[dict[str, Any]]) -> str:
     """The README's table, from rows as they stand in the CSV or as `rows_of` gives them."""
-    found = {row["view"]: _figures(row) for row in rows if row["split"] == "test"}
+    found = {row["view"]: read_figures(row, FIGURES) for row in rows if row["split"] == "test"}
     clean = found["clean"]
     head = [
         f"{clean['n_real']} + {clean['n_generated']} test pictures",
@@ -70,15 +70,6 @@ def as_markdown(rows: list[dict[str, Any]]) -> str:
     for view, name in {"clean": "as they are", **SHOWN}.items():
         cells.append([name, *(cell(found[view], key) for key in ("auc", "fpr", "miss_rate"))])
     return table(head, cells)
-
-
-def _figures(row: dict[str, Any]) -> dict[str, Any]:
-    told: dict[str, Any] = dict(row)
-    for key in FIGURES:
-        value, low, high = (row[name] for name in (key, f"{key}_low", f"{key}_high"))
-        told[key] = None if value in ("", None) else float(value)
-        told[f"{key}_interval"] = None if low in ("", None) else (float(low), float(high))
-    return told
 
 
 def main() -> None:

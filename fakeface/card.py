@@ -10,7 +10,7 @@ from huggingface_hub import EvalResult, ModelCard, ModelCardData
 from .checksums import renew_sums
 from .evaluation import REPORT, figure, overall_cells, percent, table, weights_sha256
 from .model_folder import CONFIG, read_json
-from .recipe import recipe_of
+from .recipe import recipe_of, training_of
 
 # The template stands at the top of the repository, and inside the package once it is installed.
 TEMPLATES = (Path(__file__).parent / "model_card.md", Path(__file__).parents[1] / "model_card.md")
@@ -113,12 +113,22 @@ def write_card(folder: str | Path, *, name: str | None = None, where: str = PLAC
         started=f"Training went on from the weights of `{start}`, and what those saw it saw. "
         if (start := recipe_of(folder).get("start_from"))
         else "",
+        trained=_trained(folder),
         command=report["command"],
         weights=report["weights_sha256"][:16],
     )
     card.save(folder / CARD)
     renew_sums(folder)
     return folder / CARD
+
+
+def _trained(folder: Path) -> str:
+    """With which seed, and on what; nothing of a model that does not tell."""
+    record = training_of(folder)
+    if not record:
+        return ""
+    seed, place = record["recipe"].get("seed", "unknown"), record.get("hardware") or record.get("device", "unknown")
+    return f"It was trained with seed {seed} on {place}. "
 
 
 def write_unmeasured_card(folder: str | Path, *, name: str | None = None, where: str = PLACE) -> Path:

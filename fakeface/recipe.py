@@ -32,6 +32,7 @@ RANGES = {
     "weight_decay": (0, 100),
     "warmup": (0, 1),
     "label_smoothing": (0, 1),
+    "consistency": (0, 100),
     "clip_norm": (0, 10**6),
     "target_fpr": (0, 1),
 }
@@ -85,6 +86,7 @@ class Recipe:
     weight_decay: float = 0.05
     warmup: float = 0.05  # share of all steps
     label_smoothing: float = 0.05
+    consistency: float = 0.0  # weight of the divergence between logits of a picture and of its delivered copy
     clip_norm: float = 5.0
     # running
     output: str = "runs/fakeface"  # the run folder
@@ -195,15 +197,21 @@ def parse_recipe(arguments: list[str] | None = None, description: str | None = N
     return build_recipe(values)
 
 
-def recipe_of(model: Path) -> dict[str, Any]:
-    """The keys and values a model folder was trained with; empty where it does not tell. Raises RecipeError."""
+def training_of(model: Path) -> dict[str, Any]:
+    """The `run.json` of the run that made a model folder; empty where it does not tell. Raises RecipeError."""
     record = model / TRAINING_RECORD
     try:
-        return json.loads(record.read_text(encoding="utf-8"))["recipe"]
+        found = json.loads(record.read_text(encoding="utf-8"))
+        return {**found, "recipe": dict(found["recipe"])}
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise RecipeError(f"{record}: not a training record ({error!r}); name the recipe with --recipe") from error
+
+
+def recipe_of(model: Path) -> dict[str, Any]:
+    """The keys and values a model folder was trained with; empty where it does not tell. Raises RecipeError."""
+    return training_of(model).get("recipe", {})
 
 
 def read_recipe(path: Path) -> dict[str, Any]:

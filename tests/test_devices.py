@@ -1,9 +1,11 @@
 """Where to compute."""
 
+import re
+
 import pytest
 import torch
 
-from fakeface.devices import fastest_dtype, pick_device
+from fakeface.devices import fastest_dtype, hardware, pick_device
 
 
 @pytest.mark.parametrize("name", ["tpu", "not a device", "cuda:99"])
@@ -37,3 +39,9 @@ def test_16_bits_only_where_the_processor_multiplies_them(
 def test_an_older_torch_that_cannot_tell_gets_32_bits(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)
     assert fastest_dtype(torch.device("cpu")) == torch.float32
+
+
+def test_hardware_is_told_in_words(monkeypatch: pytest.MonkeyPatch):
+    assert re.fullmatch(r"[1-9]\d* CPU cores", hardware(torch.device("cpu")))
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: f"name of {device}")
+    assert hardware(torch.device("cuda", 0)) == "name of cuda:0"

@@ -58,6 +58,20 @@ def test_a_run_learns_and_leaves_everything_behind(repo, pictures, tmp_path):
     assert clean["auc"] > 0.9
 
 
+def test_named_pictures_are_left_out_of_training_alone(repo, pictures, tmp_path):
+    splits, _ = prepare_splits(open_dataset([str(pictures)]), **Recipe().split_options())
+    named = [*splits["train"]["sha256"][:5], *splits["test"]["sha256"][:3]]
+    (tmp_path / "names.txt").write_text("".join(f"{sha256}\n" for sha256 in named))
+    options = ["--data", pictures, "--epochs", 1, "--measure", "false", "--leave-out", tmp_path / "names.txt"]
+    done = run_train(repo, *TINY, *options, "--output", tmp_path / "run")
+    assert done.returncode == 0, done.stderr
+    assert f"left out of training: 5 pictures of {tmp_path / 'names.txt'}" in done.stdout
+    facts = json.loads((tmp_path / "run" / "run.json").read_text())
+    sizes = {name: part["pictures"] for name, part in facts["data"].items()}
+    assert sizes == {name: len(part) - 5 * (name == "train") for name, part in splits.items()}
+    assert facts["hardware"].endswith("CPU cores")
+
+
 def test_saving_leaves_mixed_precision_on():
     """Unwrapping for a save once took accelerate's autocast off the model: all epochs but the first ran in 32 bits."""
     accelerator = Accelerator(cpu=True, mixed_precision="bf16")

@@ -76,6 +76,12 @@ def augment(picture: Image.Image, rng: np.random.Generator, how: Augmentation) -
     return deliver(picture, rng, how)
 
 
+def augment_pair(picture: Image.Image, rng: np.random.Generator, how: Augmentation) -> tuple[Image.Image, Image.Image]:
+    """The same pose of an RGB picture twice: as it is, and changed in tone and delivery. `clean` has no part in it."""
+    picture = change_pose(picture, rng, how)
+    return picture, deliver(change_tone(picture, rng, how), rng, how)
+
+
 def change_pose(picture: Image.Image, rng: np.random.Generator, how: Augmentation) -> Image.Image:
     """Mirror, turn, zoom and shift the centre square; what comes in from outside is mirrored picture, not black."""
     if rng.random() < how.flip:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import torch
 from datasets import Dataset
 from PIL import Image
@@ -13,7 +14,7 @@ from torch.utils.data import Sampler
 
 from ..image_processing_fakeface import FakeFaceImageProcessor
 from ..images import load_picture
-from .augment import Augmentation, augment, deliver, sample_rng
+from .augment import Augmentation, augment, augment_pair, deliver, sample_rng
 from .sweep import swept
 
 # A stream of random numbers apart from training's, so that the delivered view of a picture never changes.
@@ -26,9 +27,9 @@ class View:
 
     Attributes:
         processor: cuts, resizes and normalises.
-        name: `clean`; `delivered`, one fixed delivery for each picture; `augmented`, a fresh one each epoch; or a name
-            of `fakeface.data.sweep.SWEEP`.
-        how: the augmentation of `delivered` and `augmented`.
+        name: `clean`; `delivered`, one fixed delivery for each picture; `augmented`, a fresh one each epoch; `paired`,
+            the same pose without and with a fresh delivery; or a name of `fakeface.data.sweep.SWEEP`.
+        how: the augmentation of `delivered`, `augmented` and `paired`.
         seed: of what is random.
         small: processes the pictures of the epochs before `small_epochs` instead, to a smaller side.
         small_epochs: how many those are.
@@ -44,7 +45,7 @@ class View:
     def show(
         self, picture: Image.Image, row: dict[str, Any], epoch: int, index: int, draw: int | None = None
     ) -> dict[str, Any]:
-        """A picture as `pixel_values` (3, size, size), with `labels` and `index`.
+        """A picture as `pixel_values` (3, size, size), or (2, 3, size, size) if paired, with `labels` and `index`.
 
         Args:
             picture: the row's, loaded.
@@ -53,13 +54,16 @@ class View:
             draw: stands in for the epoch there, where a picture may come twice in one.
         """
         rng = sample_rng(self.seed, epoch if draw is None else draw, index)
+        processor = self.small if self.small and epoch < self.small_epochs else self.processor
+        if self.name == "paired":
+            pixels = np.stack([processor.to_array(shown) for shown in augment_pair(picture, rng, self.how)])
+            return {"pixel_values": torch.from_numpy(pixels), "labels": row["label"], "index": index}
         if self.name == "augmented":
             picture = augment(picture, rng, self.how)
         elif self.name == "delivered":
             picture = deliver(picture, rng, self.how)
         elif self.name != "clean":
             picture = swept(picture, self.name, self.seed, row["sha256"])
-        processor = self.small if self.small and epoch < self.small_epochs else self.processor
         return {"pixel_values": torch.from_numpy(processor.to_array(picture)), "labels": row["label"], "index": index}
 
 
@@ -70,7 +74,8 @@ class Pictures(torch.utils.data.Dataset):
         dataset: with `image` (undecoded) and `label`; for a step of the sweep also `sha256`.
         view: how they are shown.
 
-    An item is asked for by (epoch, index), or by index alone for all views but `augmented`; see `View.show`.
+    An item is asked for by (epoch, index), or by index alone for all views but `augmented` and
+    `paired`; see `View.show`.
     """
 
     def __init__(self, dataset: Dataset, view: View):

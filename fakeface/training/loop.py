@@ -126,8 +126,13 @@ class Loop:
 
     def backward(self, batch: Any) -> Tensor:
         """Forward and backward of one batch; its loss."""
-        logits = self.trainee.model(pixel_values=channels_last(batch["pixel_values"])).logits
-        loss = nn.functional.cross_entropy(logits, batch["labels"], label_smoothing=self.recipe.label_smoothing)
+        pixels, labels = batch["pixel_values"], batch["labels"]
+        if paired := pixels.ndim == 5:
+            pixels, labels = pixels.flatten(0, 1), labels.repeat_interleave(2)
+        logits = self.trainee.model(pixel_values=channels_last(pixels)).logits
+        loss = nn.functional.cross_entropy(logits, labels, label_smoothing=self.recipe.label_smoothing)
+        if paired:
+            loss = loss + self.recipe.consistency * disagreement(logits)
         self.times.lap("forward")
         self.accelerator.backward(loss)
         self.times.lap("backward")
@@ -193,6 +198,19 @@ class Loop:
     def save(self) -> Path:
         self.require_finite()
         return save_checkpoint(self.run, self.accelerator, self.progress, self.recipe.keep_checkpoints)
+
+
+def disagreement(logits: Tensor) -> Tensor:
+    """How much the two showings of each picture differ: the mean of both Kullback-Leibler divergences, in nats.
+
+    As in R-Drop (Liang et al., 2021), whose two showings differ by dropout; these differ by delivery too.
+
+    Args:
+        logits: (2 x pictures, 2), the showings of a picture one after the other.
+    """
+    clean, delivered = nn.functional.log_softmax(logits.float().unflatten(0, (-1, 2)), dim=-1).unbind(1)
+    both = (clean, delivered), (delivered, clean)
+    return sum(nn.functional.kl_div(*pair, reduction="batchmean", log_target=True) for pair in both) / 2
 
 
 def train_mode(model: nn.Module, recipe: Recipe) -> None:

@@ -141,7 +141,8 @@ def training_batches(
     )
     small = FakeFaceImageProcessor(size=recipe.small_size, crop_fraction=recipe.crop_fraction)
     how = recipe.augmentation_settings()
-    view = View(processor, "augmented", how, recipe.seed, small, recipe.small_epochs)
+    name = "paired" if recipe.consistency else "augmented"
+    view = View(processor, name, how, recipe.seed, small, recipe.small_epochs)
     if isinstance(part, Stream):
         return StreamedBatches(part.rows, view, recipe, accelerator, steps * recipe.gradient_accumulation)
     pictures = Pictures(part, view)

@@ -73,6 +73,19 @@ def test_the_augmented_view_is_fresh_each_epoch_and_repeatable(dataset):
     assert not same(pictures[1, 5], Pictures(dataset, View(PROCESSOR, "augmented", seed=5))[1, 5])
 
 
+def test_the_paired_view_is_one_pose_without_and_with_delivery(dataset):
+    pose = {"tone": 0, "grey": 0, "sharpen": 0, "rescale": 0, "blur": 0, "noise": 0, "save": 0, "thumbnail": 0}
+    still = Pictures(dataset, View(PROCESSOR, "paired", Augmentation(**pose, second_save=0), seed=4))
+    first, second = still[1, 5]["pixel_values"]
+    assert torch.equal(first, second)
+    posed = Pictures(dataset, View(PROCESSOR, "augmented", Augmentation(clean=1.0), seed=4))[1, 5]
+    pairs = Pictures(dataset, View(PROCESSOR, "paired", Augmentation(noise=1.0), seed=4))
+    assert torch.equal(pairs[1, 5]["pixel_values"][0], posed["pixel_values"])
+    assert not torch.equal(*pairs[1, 5]["pixel_values"])
+    assert torch.equal(pairs[1, 5]["pixel_values"], pairs[1, 5]["pixel_values"])
+    assert not torch.equal(pairs[1, 5]["pixel_values"], pairs[2, 5]["pixel_values"])
+
+
 def test_the_first_epochs_can_be_smaller(dataset):
     small = FakeFaceImageProcessor(size=8, crop_fraction=0.875)
     pictures = Pictures(dataset, View(PROCESSOR, "augmented", seed=4, small=small, small_epochs=2))

@@ -5,9 +5,15 @@ import json
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 from safetensors.torch import load_file
+from scipy.special import softmax
+from scipy.stats import entropy
 from train_run import TINY, make_pictures, run_train
+
+from fakeface.training.loop import disagreement
 
 
 @pytest.fixture(scope="module")
@@ -81,3 +87,28 @@ def test_fsdp_that_accelerate_would_pass_over_is_refused(repo, pictures, tmp_pat
     done = run_train(repo, *TINY, "--data", pictures, "--output", tmp_path / "run", ranks=2, config=config)
     assert done.returncode != 0
     assert "train.py: FSDP was asked for, but accelerate has it on GPUs only" in done.stderr
+
+
+def test_disagreement_is_the_divergence_of_both_showings_either_way():
+    logits = torch.tensor([[0.3, -1.2], [2.0, 0.5], [0.1, 0.1], [-0.7, 1.9]])  # two pictures, shown twice
+    shown = softmax(logits.numpy(), axis=1).reshape(2, 2, 2)
+    expected = np.mean([(entropy(p, q) + entropy(q, p)) / 2 for p, q in shown])
+    assert float(disagreement(logits)) == pytest.approx(expected, rel=1e-5)
+    assert float(disagreement(logits[[0, 0, 2, 2]])) == 0
+    assert float(disagreement(logits[[1, 0, 3, 2]])) == pytest.approx(expected, rel=1e-5)
+
+
+def test_pictures_are_shown_with_and_without_delivery_and_verdicts_drawn_together(repo, pictures, tmp_path):
+    losses = {}
+    for weight in (0.0001, 100):
+        run = tmp_path / str(weight)
+        options = [*TINY, "--data", pictures, "--output", run, "--epochs", 1, "--samples-per-epoch", 160]
+        done = run_train(repo, *options, "--consistency", weight, "--measure", "false")
+        assert done.returncode == 0, done.stderr
+        with (run / "curves.csv").open() as file:
+            losses[weight] = [float(row["loss"]) for row in csv.DictReader(file) if row["loss"]]
+    # The same pictures and start: what the first losses differ by is the disagreement, and it is weighed.
+    assert len(losses[100]) == 20
+    assert losses[100][0] > losses[0.0001][0]
+    # Logits that hardly differ from one showing to the next leave the loss of an undecided model.
+    assert np.mean(losses[100][-5:]) < 1.2

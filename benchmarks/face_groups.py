@@ -1,0 +1,198 @@
+"""Error rates on groups of faces that no column tells apart: by skin tone, and with sunglasses or a mask on.
+
+    fakeface evaluate checkpoints/fakeface-resnet50-cnn --data "../shared/faces/pool-*.parquet" --dtype auto \\
+        --out runs/full
+    python benchmarks/face_groups.py runs/full --data "../shared/faces/pool-*.parquet" \\
+        --face-model ../shared/weights/face_detection_yunet_2023mar.onnx [--readme README.md]
+
+Writes benchmarks/face_groups.csv. Skin tone is the individual typology angle (Chardon et al., 1991) of the cheeks, as
+Merler et al. (Diversity in Faces, 2019) use it: it is measured on the picture, so hard light and make-up shift it, and
+it says nothing of a person's origin. Sunglasses and masks are drawn over the landmarks of test pictures, on photographs
+and generated pictures alike, and the picture is saved once more, as all pictures of the pool were; the row *saved
+again* tells what that alone does. Faces in which YuNet finds nothing are left out.
+"""
+
+import argparse
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from figures_file import keep, read_figures
+from PIL import Image, ImageDraw
+
+from fakeface import Detector
+from fakeface.card import fill_block
+from fakeface.data.channels import reencode
+from fakeface.data.loading import checked, open_dataset
+from fakeface.evaluation_text import cell, table
+from fakeface.faces import Face, FaceFinder
+from fakeface.images import load_picture
+from fakeface.metrics import detection_metrics, wilson_interval
+
+# Lower ends in degrees: Chardon's very light and light, intermediate, tan, brown and dark, in twos.
+TONES = {"light": 41.0, "intermediate or tan": 10.0, "brown or dark": -90.0}
+QUALITY = 88  # of the pool's one JPEG save
+SHARP = 4  # times finer are shapes drawn, to have smooth edges
+SHOWN = ("auc", "fpr", "miss_rate")
+SPLITS = ("validation", "test", "unseen")
+
+
+def typology_angle(picture: Image.Image, face: Face) -> float:
+    """Individual typology angle of the cheeks in degrees, from -90 (dark) to 90 (light).
+
+    Args:
+        picture: upright RGB.
+        face: found in it. Each cheek is a square between eye and corner of the mouth, a fifth of the eyes' distance
+            wide.
+    """
+    right_eye, left_eye, _, right_mouth, left_mouth = face.landmarks
+    half = max(1.0, math.dist(right_eye, left_eye) / 10)
+    pixels = []
+    for eye, mouth in ((right_eye, right_mouth), (left_eye, left_mouth)):
+        x, y = (eye[0] + mouth[0]) / 2, (eye[1] + mouth[1]) / 2
+        box = tuple(round(edge) for edge in (x - half, y - half, x + half, y + half))
+        pixels.append(np.asarray(picture.crop(box), float).reshape(-1, 3))
+    lightness, yellowness = lab(np.median(np.concatenate(pixels), axis=0))
+    return math.degrees(math.atan2(lightness - 50, yellowness)) if yellowness > 0 else math.copysign(90, lightness - 50)
+
+
+def lab(pixel: np.ndarray) -> tuple[float, float]:
+    """L* and b* of an sRGB pixel (3,), 0 to 255, under D65 (IEC 61966-2-1, CIE 15)."""
+    share = pixel / 255
+    linear = np.where(share <= 0.04045, share / 12.92, ((share + 0.055) / 1.055) ** 2.4)
+    _, y, z = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]]) @ linear
+    root_y, root_z = (
+        value ** (1 / 3) if value > (6 / 29) ** 3 else value / (3 * (6 / 29) ** 2) + 4 / 29 for value in (y, z / 1.089)
+    )
+    return 116 * root_y - 16, 200 * (root_y - root_z)
+
+
+def tone_of(angle: float) -> str:
+    return next(name for name, lowest in TONES.items() if angle >= lowest)
+
+
+def as_it_is(picture: Image.Image, face: Face) -> Image.Image:
+    """The picture; drawn on it is nothing."""
+    return picture
+
+
+def sunglasses(picture: Image.Image, face: Face) -> Image.Image:
+    """Two dark lenses and a bridge over the eyes."""
+    right, left = (np.array(eye) for eye in face.landmarks[:2])
+    apart = float(np.linalg.norm(left - right))
+    shapes = [_ellipse(eye, left - right, 0.42 * apart, 0.34 * apart) for eye in (right, left)]
+    up = np.array([-(left - right)[1], (left - right)[0]]) / apart * 0.05 * apart
+    bridge = [right - up, left - up, left + up, right + up]
+    return _painted(picture, [*shapes, bridge], (18, 18, 22))
+
+
+def mask(picture: Image.Image, face: Face) -> Image.Image:
+    """A light-blue surgical mask from the middle of the nose to under the chin."""
+    right_eye, left_eye, nose, right_mouth, left_mouth = (np.array(point) for point in face.landmarks)
+    across = left_eye - right_eye
+    mouth, eyes = (right_mouth + left_mouth) / 2, (right_eye + left_eye) / 2
+    down = mouth - eyes
+    top = nose - 0.15 * down
+    chin = mouth + 0.75 * down
+    edge = [top - 0.85 * across, top, top + 0.85 * across, mouth + 0.75 * across, chin + 0.4 * across]
+    edge += [chin - 0.4 * across, mouth - 0.75 * across]
+    return _painted(picture, [edge], (160, 196, 220))
+
+
+def _ellipse(centre: np.ndarray, along: np.ndarray, long: float, short: float) -> list[np.ndarray]:
+    """Corners of an ellipse whose long half axis lies along a direction."""
+    first = along / np.linalg.norm(along)
+    second = np.array([-first[1], first[0]])
+    turns = np.linspace(0, 2 * math.pi, 48, endpoint=False)
+    return [centre + long * math.cos(turn) * first + short * math.sin(turn) * second for turn in turns]
+
+
+def _painted(picture: Image.Image, shapes: list[list[np.ndarray]], colour: tuple[int, int, int]) -> Image.Image:
+    layer = Image.new("L", (picture.width * SHARP, picture.height * SHARP))
+    pen = ImageDraw.Draw(layer)
+    for shape in shapes:
+        pen.polygon([(float(x) * SHARP, float(y) * SHARP) for x, y in shape], fill=255)
+    return Image.composite(
+        Image.new("RGB", picture.size, colour), picture, layer.resize(picture.size, Image.Resampling.BOX)
+    )
+
+
+DRAWN: dict[str, Callable[[Image.Image, Face], Image.Image]] = {
+    "saved again": as_it_is,
+    "sunglasses": sunglasses,
+    "mask": mask,
+}
+
+
+def row_of(kind: str, group: str, scores: pd.DataFrame, threshold: float) -> dict[str, Any]:
+    """AUC, false positives and misses of scores, with intervals; None where there are no pictures for them."""
+    found = detection_metrics(scores["label"].to_numpy(), scores["score"].to_numpy(), ("auc",))
+    for name, label in (("fpr", 0), ("miss_rate", 1)):
+        called = scores.loc[scores["label"] == label, "score"] >= threshold
+        wrong = int((called if label == 0 else ~called).sum())
+        found[name] = wrong / len(called) if len(called) else None
+        found[f"{name}_interval"] = wilson_interval(wrong, len(called)) if len(called) else None
+    row: dict[str, Any] = {"kind": kind, "group": group, **{key: found[key] for key in ("n_real", "n_generated")}}
+    for name in SHOWN:
+        low, high = found.get(f"{name}_interval") or (None, None)
+        row |= {name: found[name], f"{name}_low": low, f"{name}_high": high}
+    return {key: round(value, 4) if isinstance(value, float) else value for key, value in row.items()}
+
+
+def as_markdown(rows: list[dict[str, Any]]) -> str:
+    """The README's table, from rows as they stand in the CSV."""
+    cells = []
+    for row in (read_figures(kept, SHOWN) for kept in rows):
+        counts = f"{row['n_real']} + {row['n_generated']}"
+        cells.append([f"{row['kind']}: {row['group']}", counts, *(cell(row, name) for name in SHOWN)])
+    return table(["faces", "photographs + generated", "AUC", "photographs called generated", "missed"], cells)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("run", type=Path, help="folder that `fakeface evaluate --out` wrote")
+    parser.add_argument("--data", nargs="+", required=True)
+    parser.add_argument("--model", default="checkpoints/fakeface-resnet50-cnn")
+    parser.add_argument("--face-model", required=True, help="YuNet's ONNX file")
+    parser.add_argument("--out", type=Path, default=Path(__file__).with_suffix(".csv"))
+    parser.add_argument("--readme", type=Path, help="also write the table in there")
+    options = parser.parse_args()
+    report = json.loads((options.run / "evaluation.json").read_text(encoding="utf-8"))
+    threshold = report["operating_point"]["threshold_generated"]
+    scores = pd.read_csv(options.run / "scores.csv")
+    scores = scores[(scores["view"] == "clean") & scores["split"].isin(SPLITS)].drop_duplicates("sha256")
+    data, _ = checked(open_dataset(options.data))
+    place = {sha256: row for row, sha256 in enumerate(data["sha256"])}
+    find = FaceFinder.from_pretrained(options.face_model)
+    seen: dict[str, Face] = {}
+    for sha256 in scores["sha256"]:
+        if faces := find(load_picture(data[place[sha256]]["image"])):
+            seen[sha256] = faces[0]
+    scores = scores[scores["sha256"].isin(list(seen))]
+    angles = {sha256: typology_angle(load_picture(data[place[sha256]]["image"]), face) for sha256, face in seen.items()}
+    tones = scores["sha256"].map(angles).map(tone_of)
+    rows = [row_of("skin", name, scores[tones == name], threshold) for name in TONES]
+    test = scores[scores["split"] == "test"]
+    rows.append(row_of("face", "as it is", test, threshold))
+    detector = Detector.from_pretrained(options.model, faces=False)
+    for name, draw in DRAWN.items():
+        drawn = (
+            reencode(draw(load_picture(data[place[sha256]]["image"]), seen[sha256]), "JPEG", QUALITY, "4:2:0")
+            for sha256 in test["sha256"]
+        )
+        changed = test.assign(score=[result.score for result in detector.stream(drawn)])
+        rows.append(row_of("face", name, changed, threshold))
+    for row in rows:
+        row["weights_sha256"] = report["weights_sha256"]
+    keep(options.out, rows)
+    print(as_markdown(rows))
+    if options.readme:
+        fill_block(options.readme, "face groups", as_markdown(rows))
+
+
+if __name__ == "__main__":
+    main()

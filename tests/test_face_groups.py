@@ -1,0 +1,77 @@
+"""benchmarks/face_groups.py: skin tone of cheeks, what is drawn on faces, and the README's table."""
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from benchmarks.face_groups import TONES, as_markdown, lab, mask, row_of, sunglasses, tone_of, typology_angle
+from fakeface.faces import Face
+from fakeface.subjects import weights_sha256
+
+FACE = Face(
+    (40.0, 30.0, 160.0, 180.0), 0.9, ((75.0, 80.0), (125.0, 80.0), (100.0, 110.0), (80.0, 135.0), (120.0, 135.0))
+)
+
+
+def plain(colour: tuple[int, int, int]) -> Image.Image:
+    return Image.new("RGB", (200, 200), colour)
+
+
+@pytest.mark.parametrize(
+    ("pixel", "lightness", "yellowness"),
+    [((255, 255, 255), 100, 0), ((0, 0, 0), 0, 0), ((128, 128, 128), 53.59, 0), ((255, 0, 0), 53.24, 67.2)],
+)
+def test_lab_is_that_of_the_standard(pixel, lightness, yellowness):
+    assert lab(np.array(pixel, float)) == pytest.approx((lightness, yellowness), abs=0.05)
+
+
+def test_light_skin_has_a_higher_angle_than_dark_skin_and_only_cheeks_count():
+    light, dark = (typology_angle(plain(colour), FACE) for colour in ((240, 210, 190), (90, 60, 45)))
+    assert (tone_of(light), tone_of(dark)) == ("light", "brown or dark")
+    other = plain((90, 60, 45))
+    other.paste((240, 210, 190), (70, 95, 85, 120))
+    other.paste((240, 210, 190), (115, 95, 130, 120))
+    assert typology_angle(other, FACE) == pytest.approx(light, abs=0.01)
+
+
+def test_every_angle_is_of_one_group():
+    assert [tone_of(angle) for angle in (90, 41, 40.9, 10, 9.9, -90)] == [name for name in TONES for _ in range(2)]
+
+
+def test_sunglasses_cover_the_eyes_and_a_mask_covers_the_mouth():
+    picture = plain((200, 150, 130))
+    eyes, mouth, hair = (75, 80), (100, 135), (100, 10)
+    for draw, covered, bare in ((sunglasses, eyes, mouth), (mask, mouth, eyes)):
+        drawn = draw(picture, FACE)
+        assert drawn.size == picture.size
+        assert drawn.getpixel(covered) != picture.getpixel(covered)
+        assert {drawn.getpixel(bare), drawn.getpixel(hair)} == {picture.getpixel(bare)}
+    assert picture.getpixel(eyes) == (200, 150, 130)
+
+
+def test_what_is_drawn_turns_with_the_face():
+    turned = Face(FACE.box, 0.9, tuple((200 - y, x) for x, y in FACE.landmarks))  # a quarter turn
+    upright, lying = (np.asarray(mask(plain((0, 0, 0)), face)).any(2) for face in (FACE, turned))
+    assert np.mean(np.rot90(upright, -1) != lying) < 0.01
+
+
+def test_rates_are_at_the_threshold():
+    scores = pd.DataFrame({"label": [0, 0, 0, 0, 1, 1], "score": [0.1, 0.2, 0.8, 0.7, 0.8, 0.3]})
+    row = row_of("skin", "light", scores, 0.8)
+    assert (row["n_real"], row["n_generated"], row["fpr"], row["miss_rate"]) == (4, 2, 0.25, 0.5)
+    assert row["fpr_low"] < 0.25 < row["fpr_high"]
+    alone = row_of("skin", "light", scores[scores["label"] == 0], 0.8)
+    assert (alone["auc"], alone["miss_rate"], alone["fpr"]) == (None, None, 0.25)
+    assert as_markdown([row, alone]).splitlines()[3].split(" | ")[1:3] == ["4 + 0", "–"]
+
+
+def test_the_readme_shows_the_committed_figures_of_the_shipped_weights(repo: Path):
+    block = (repo / "README.md").read_text(encoding="utf-8").partition("<!-- face groups: ")[2]
+    shown = block.partition(" -->\n")[2].partition("<!-- end of face groups -->")[0].strip()
+    kept = list(csv.DictReader((repo / "benchmarks" / "face_groups.csv").read_text(encoding="utf-8").splitlines()))
+    assert shown == as_markdown(kept)
+    assert {row["weights_sha256"] for row in kept} == {weights_sha256(repo / "checkpoints" / "fakeface-resnet50-cnn")}
