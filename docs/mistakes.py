@@ -2,9 +2,10 @@
 
 fakeface evaluate checkpoints/fakeface-resnet50-cnn --data "../shared/faces/pool-*.parquet" --dtype auto --out runs/full
 python docs/mistakes.py runs/full/scores.csv --data "../shared/faces/pool-*.parquet" [--sheets runs/mistakes]
+    [--doubtful configs/doubtful-labels.txt]
 
 The groups were told apart by eye on the sheets that --sheets writes, which hold others' pictures and stay out of the
-repository.
+repository. --doubtful names the pictures whose label is in doubt, for the recipe key `leave_out`.
 """
 
 import argparse
@@ -17,6 +18,7 @@ from typing import cast
 
 import numpy as np
 import pandas as pd
+from PIL import Image
 
 from fakeface.data.loading import checked, open_dataset
 from fakeface.data.measures import colour, light, sharpness
@@ -32,13 +34,6 @@ KINDS = {
     "generated pictures of seen generators with the lowest scores": (1, ("validation", "test")),
     "generated pictures of unseen sources with the lowest scores": (1, ("unseen",)),
 }
-MEASURES = {
-    "sharpness (log of the Laplacian's spread)": lambda picture: sharpness(picture)["laplacian"],
-    "light (mean luma)": lambda picture: light(picture)["mean"],
-    "contrast (spread of luma)": lambda picture: light(picture)["spread"],
-    "saturation": lambda picture: colour(picture)["saturation"],
-    "width in pixels": lambda picture: float(picture.width),
-}
 LFW_SIDE = 250  # pixels, of all pictures of Labeled Faces in the Wild (Huang et al., 2007)
 
 
@@ -51,6 +46,18 @@ def worst(scores: pd.DataFrame, label: int, splits: tuple[str, ...]) -> tuple[pd
     among = frame(scores, (scores["label"] == label) & scores["split"].isin(list(splits)))
     ordered = among.sort_values(["score", "sha256"], ascending=[label == 1, True])
     return ordered.head(WORST), among
+
+
+def measured(picture: Image.Image) -> dict[str, float]:
+    """What the worst are compared in with all pictures of their kind."""
+    seen = light(picture)
+    return {
+        "sharpness (log of the Laplacian's spread)": sharpness(picture)["laplacian"],
+        "light (mean luma)": seen["mean"],
+        "contrast (spread of luma)": seen["spread"],
+        "saturation": colour(picture)["saturation"],
+        "width in pixels": float(picture.width),
+    }
 
 
 def auc_cell(rows: pd.DataFrame) -> str:
@@ -96,6 +103,7 @@ def main() -> None:
     parser.add_argument("scores", type=Path, help="scores.csv of `fakeface evaluate`")
     parser.add_argument("--data", nargs="+", required=True)
     parser.add_argument("--sheets", type=Path, help="folder for the pictures, to look at")
+    parser.add_argument("--doubtful", type=Path, help="text file for the sha256 of pictures whose label is in doubt")
     parser.add_argument("--page", type=Path, default=PAGE)
     options = parser.parse_args()
     data, _ = checked(open_dataset(options.data, columns=["native_width"]))
@@ -109,12 +117,10 @@ def main() -> None:
         own, among = worst(scores, label, splits)
         counts, all_of = Counter(own["source"]), Counter(among["source"])
         shares = [[source, str(n), f"{100 * n / all_of[source]:.0f} %"] for source, n in counts.most_common()]
-        pictures = {sha256: load_picture(data[place[sha256]]["image"]) for sha256 in among["sha256"]}
-        rows = []
-        for name, measure in MEASURES.items():
-            values = {sha256: measure(picture) for sha256, picture in pictures.items()}
-            middle = [np.median([values[sha256] for sha256 in part["sha256"]]) for part in (own, among)]
-            rows.append([name, *(f"{value:.3g}" for value in middle)])
+        found = [measured(load_picture(data[place[sha256]]["image"])) for sha256 in among["sha256"]]
+        values = pd.DataFrame(found, index=pd.Index(among["sha256"]))
+        medians = [part.median() for part in (values.loc[own["sha256"]], values)]
+        rows = [[name, *(f"{middle[name]:.3g}" for middle in medians)] for name in values.columns]
         title = f"The {WORST} {kind}"
         sections.append(
             f"### {title}\n\nScores from {own['score'].min():.2f} to {own['score'].max():.2f}.\n\n"
@@ -124,18 +130,26 @@ def main() -> None:
         )
         if options.sheets:
             options.sheets.mkdir(parents=True, exist_ok=True)
-            cells = [(pictures[row["sha256"]], f"{row['source']} {row['score']:.2f}") for _, row in own.iterrows()]
+            cells = [
+                (load_picture(data[place[row["sha256"]]]["image"]), f"{row['source']} {row['score']:.2f}")
+                for _, row in own.iterrows()
+            ]
             sheet(flowing([[cell] for cell in cells])).save(options.sheets / f"{kind.replace(' ', '-')}.png")
-    point = json.loads(options.scores.with_name("evaluation.json").read_text(encoding="utf-8"))["operating_point"]
-    doubtful = doubtful_table(frame(scores, scores["split"] != "unseen"), point["threshold_generated"])
-    wide = int(((np.array(data["source"]) == "lfw-crop") & (widths > LFW_SIDE)).sum())
+    report = json.loads(options.scores.with_name("evaluation.json").read_text(encoding="utf-8"))
+    threshold = report["operating_point"]["threshold_generated"]
+    doubtful = doubtful_table(frame(scores, scores["split"] != "unseen"), threshold)
+    wide = np.flatnonzero((np.array(data["source"]) == "lfw-crop") & (widths > LFW_SIDE))
+    if options.doubtful:
+        named = sorted(data["sha256"][row] for row in wide)
+        options.doubtful.write_text(DOUBTFUL_HEAD + "".join(f"{sha256}\n" for sha256 in named), encoding="utf-8")
     options.page.write_text(
         PAGE_TEXT.format(
             command="python docs/mistakes.py " + shlex.join(sys.argv[1:]),
             sections="\n\n".join(sections),
             doubtful=doubtful,
             side=LFW_SIDE,
-            wide=wide,
+            wide=len(wide),
+            weights=report["weights_sha256"],
             lfw=int((np.array(data["source"]) == "lfw-crop").sum()),
         ),
         encoding="utf-8",
@@ -143,9 +157,15 @@ def main() -> None:
     print(options.page.read_text(encoding="utf-8"))
 
 
+DOUBTFUL_HEAD = """\
+# Pictures of lfw-crop that are too wide to be of Labeled Faces in the Wild: see docs/mistakes.md.
+# Written by python docs/mistakes.py … --doubtful configs/doubtful-labels.txt
+"""
+
 PAGE_TEXT = """# What the shipped model gets most wrong
 
-Clean pictures that training never saw. The tables were written by
+Clean pictures that training never saw, judged by the weights with sha256
+`{weights}`. The tables were written by
 
     {command}
 
@@ -176,8 +196,10 @@ generated source, and on a sheet the two cannot be told apart by eye. Nor can th
 
 Whether they are photographs of FFHQ in the same crop, or generated pictures with the wrong label, is not known here;
 against FFHQ's own photographs the model does not fail in this way. They stand in training, too, where they contradict
-their neighbours, and they are all that is called generated of `lfw-crop`. **To be done:** a training without them.
-Published figures include them: they are the pool's labels, and leaving out what one gets wrong flatters.
+their neighbours, and they are all that is called generated of `lfw-crop`. A training without them
+(`leave_out: configs/doubtful-labels.txt`) ranks the other pictures better and these as generated: see
+[checkpoint.md](checkpoint.md). Published figures include them: they are the pool's labels, and leaving out what one
+gets wrong flatters.
 
 ## The worst, counted
 

@@ -124,6 +124,28 @@ def test_what_is_no_report_is_named(tmp_path):
         read_report(tmp_path / "evaluation.json")
 
 
+@pytest.mark.parametrize(
+    ("record", "told"),
+    [
+        (
+            {"recipe": {"seed": 3}, "device": "cuda", "hardware": "NVIDIA H100"},
+            "It was trained with seed 3 on NVIDIA H100.",
+        ),
+        (
+            {"recipe": {"seed": 0}, "device": "cpu"},
+            "It was trained with seed 0 on cpu.",
+        ),  # of before it named the hardware
+        (None, ""),
+    ],
+)
+def test_the_card_tells_seed_and_hardware(record, told, folder):
+    if record:
+        (folder / "training.json").write_text(json.dumps(record))
+    card = write_card(folder).read_text()
+    assert told in card
+    assert ("with seed" in card) == bool(told)
+
+
 def test_figures_of_readme_and_card_belong_to_the_shipped_weights_and_calibration(repo):
     folder = repo / "checkpoints" / "fakeface-resnet50-cnn"
     report = fresh_report(folder)

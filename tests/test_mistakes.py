@@ -1,11 +1,23 @@
 """docs/mistakes.py: which pictures it shows, and the table of doubtful labels."""
 
+import hashlib
+import io
+import json
+import subprocess
+import sys
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
+from datasets import Dataset
+from datasets import Image as ImageFeature
+from PIL import Image
 
-from docs.mistakes import WORST, doubtful_table, worst
+from docs.mistakes import LFW_SIDE, WORST, doubtful_table, worst
+from fakeface.data.loading import open_dataset
+from fakeface.subjects import weights_sha256
+from fakeface.training.pictures import named_pictures
 
 
 def rows(split: str, label: int, source: str, width: int, scores: list[float]) -> pd.DataFrame:
@@ -48,6 +60,46 @@ def test_pictures_too_wide_for_their_source_stand_apart(scores):
     assert float(wide[4][:5]) < 0.5 < float(rest[4][:5]) == 1.0
 
 
-def test_the_page_is_there_and_says_how_it_was_written(repo: Path):
+def test_the_page_is_of_the_shipped_weights_and_says_how_it_was_written(repo: Path):
     page = (repo / "docs" / "mistakes.md").read_text(encoding="utf-8")
     assert "python docs/mistakes.py runs/full/scores.csv" in page
+    assert weights_sha256(repo / "checkpoints" / "fakeface-resnet50-cnn") in page
+
+
+def test_a_page_counts_the_worst_and_names_the_pictures_in_doubt(repo: Path, tmp_path: Path):
+    data, told = tmp_path / "pool.parquet", []
+    for i in range(12):
+        pixels = np.random.default_rng(i).integers(0, 256, (24, 24, 3), dtype=np.uint8)
+        buffer = io.BytesIO()
+        Image.fromarray(pixels).save(buffer, "PNG")
+        source, width = ("lfw-crop", 300 if i == 0 else 115) if i % 2 == 0 else ("interfacegan-ffhq-crop", 700)
+        told.append({"image": {"bytes": buffer.getvalue(), "path": None}, "label": i % 2, "source": source,
+                     "generator": "stylegan" if i % 2 else "none", "native_width": width})  # fmt: skip
+    Dataset.from_list(told).cast_column("image", ImageFeature()).to_parquet(str(data))
+    names = [hashlib.sha256(row["image"]["bytes"]).hexdigest() for row in told]
+    splits = ["unseen" if row["label"] and i > 8 else "test" for i, row in enumerate(told)]
+    scores = {"sha256": names, "view": "clean", "split": splits, "label": [row["label"] for row in told]}
+    scores |= {"source": [row["source"] for row in told], "score": [0.9, *np.linspace(0.1, 0.8, 11)]}
+    pd.DataFrame(scores).to_csv(tmp_path / "scores.csv", index=False)
+    report = {"operating_point": {"threshold_generated": 0.85}, "weights_sha256": "ab" * 32}
+    (tmp_path / "evaluation.json").write_text(json.dumps(report))
+    words = [sys.executable, "-m", "docs.mistakes", tmp_path / "scores.csv", "--data", data, "--sheets", tmp_path / "s"]
+    words += ["--doubtful", tmp_path / "doubtful.txt", "--page", tmp_path / "page.md"]
+    done = subprocess.run(words, cwd=repo, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert named_pictures(tmp_path / "doubtful.txt") == {names[0]}
+    page = (tmp_path / "page.md").read_text(encoding="utf-8")
+    assert "1 of the 6 pictures of `lfw-crop`" in page
+    assert "ab" * 32 in page
+    assert "| lfw-crop | 6 | 100 % |" in page
+    assert "| width in pixels | 24 | 24 |" in page
+    assert len(list((tmp_path / "s").iterdir())) == 3
+
+
+def test_the_recipe_can_leave_out_all_pictures_in_doubt(repo: Path, shared: Path):
+    data = open_dataset([str(shared / "faces" / "pool-*.parquet")], columns=["native_width"])
+    doubtful = set()
+    for row in data.select([i for i, source in enumerate(data["source"]) if source == "lfw-crop"]):
+        if row["native_width"] > LFW_SIDE:
+            doubtful.add(hashlib.sha256(row["image"]["bytes"]).hexdigest())
+    assert named_pictures(repo / "configs" / "doubtful-labels.txt") == doubtful

@@ -1,0 +1,73 @@
+"""What `--crops N` brings: the mean over several crops of a face, on validation pictures.
+
+    python benchmarks/crops.py --data "../shared/faces/pool-*.parquet" [--page docs/checkpoint.md]
+
+On validation pictures, since what it shows decides how the model is used. Writes benchmarks/crops.csv: AUC clean and
+delivered, with 95 % intervals.
+"""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from figures_file import keep, read_figures
+
+from fakeface import Detector
+from fakeface.card import fill_block
+from fakeface.data.augment import deliver, sample_rng
+from fakeface.data.loading import open_dataset, prepare_splits
+from fakeface.data.pictures import DELIVERED_EPOCH
+from fakeface.evaluation_text import figure, table
+from fakeface.images import load_picture
+from fakeface.metrics import detection_metrics
+from fakeface.recipe import build_recipe, recipe_of
+from fakeface.subjects import weights_sha256
+
+CROPS = {1: "the face, as shipped", 2: "the face and its mirror image", 10: "these, four corners and theirs"}
+VIEWS = ("clean", "delivered")
+
+
+def as_markdown(rows: list[dict[str, Any]]) -> str:
+    """A line for each number of crops, from rows as they stand in the CSV."""
+    cells: dict[str, list[str]] = {}
+    for row in rows:
+        line = cells.setdefault(str(row["crops"]), [f"{row['crops']}: {CROPS[int(row['crops'])]}"])
+        line.append(figure(read_figures(row, ("auc",)), "auc"))
+    return table(["`--crops`", *(f"validation, {view}" for view in VIEWS)], list(cells.values()))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", nargs="+", required=True)
+    parser.add_argument("--model", type=Path, default=Path("checkpoints/fakeface-resnet50-cnn"))
+    parser.add_argument("--out", type=Path, default=Path(__file__).with_suffix(".csv"))
+    parser.add_argument("--page", type=Path, help="also write the table in there")
+    options = parser.parse_args()
+    recipe = build_recipe({**recipe_of(options.model), "data": options.data})
+    splits, _ = prepare_splits(open_dataset(options.data), **recipe.split_options())
+    part, how = splits["validation"], recipe.augmentation_settings()
+    rows = []
+    for crops in CROPS:
+        detector = Detector.from_pretrained(str(options.model), faces=False, dtype="auto", crops=crops)
+        for view in VIEWS:
+            pictures = (load_picture(image) for image in part["image"])
+            if view == "delivered":  # as `fakeface evaluate` delivers them
+                pictures = (
+                    deliver(picture, sample_rng(recipe.seed, DELIVERED_EPOCH, index), how)
+                    for index, picture in enumerate(pictures)
+                )
+            scores = [result.score for result in detector.stream(pictures)]
+            found = detection_metrics(np.array(part["label"]), np.array(scores, float), ("auc",))
+            low, high = found["auc_interval"]
+            row = {"crops": crops, "split": "validation", "view": view, "n_real": found["n_real"]}
+            row |= {"n_generated": found["n_generated"], "auc": found["auc"], "auc_low": low, "auc_high": high}
+            row["weights_sha256"] = weights_sha256(options.model)
+            rows.append({key: round(value, 4) if isinstance(value, float) else value for key, value in row.items()})
+    keep(options.out, rows)
+    if options.page:
+        fill_block(options.page, "crops", as_markdown(rows))
+
+
+if __name__ == "__main__":
+    main()
