@@ -16,12 +16,11 @@ from figures_file import keep, read_figures
 from fakeface import Detector
 from fakeface.card import fill_block
 from fakeface.data.augment import deliver, sample_rng
-from fakeface.data.loading import open_dataset, prepare_splits
 from fakeface.data.pictures import DELIVERED_EPOCH
 from fakeface.evaluation_text import figure, table
 from fakeface.images import load_picture
+from fakeface.measured_data import held_out, recipe_for
 from fakeface.metrics import detection_metrics
-from fakeface.recipe import build_recipe, recipe_of
 from fakeface.subjects import weights_sha256
 
 CROPS = {1: "the face, as shipped", 2: "the face and its mirror image", 10: "these, four corners and theirs"}
@@ -44,8 +43,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path(__file__).with_suffix(".csv"))
     parser.add_argument("--page", type=Path, help="also write the table in there")
     options = parser.parse_args()
-    recipe = build_recipe({**recipe_of(options.model), "data": options.data})
-    splits, _ = prepare_splits(open_dataset(options.data), **recipe.split_options())
+    recipe = recipe_for(options.model, None, options.data)
+    splits, _ = held_out(recipe)
     part, how = splits["validation"], recipe.augmentation_settings()
     rows = []
     for crops in CROPS:

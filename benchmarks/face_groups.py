@@ -6,10 +6,13 @@
         --face-model ../shared/weights/face_detection_yunet_2023mar.onnx [--readme README.md]
 
 Writes benchmarks/face_groups.csv. Skin tone is the individual typology angle (Chardon et al., 1991) of the cheeks, as
-Merler et al. (Diversity in Faces, 2019) use it: it is measured on the picture, so hard light and make-up shift it, and
-it says nothing of a person's origin. Sunglasses and masks are drawn over the landmarks of test pictures, on photographs
-and generated pictures alike, and the picture is saved once more, as all pictures of the pool were; the row *saved
-again* tells what that alone does. Faces in which YuNet finds nothing are left out.
+Merler et al. (Diversity in Faces, 2019) use it: it is measured on the picture, so light and make-up shift it, and it
+says nothing of a person's origin; grey pictures have none. Sources and generators differ in it: a difference between
+tones may be one between them. Validation pictures, which set the threshold, have no part in it.
+
+Sunglasses and masks are drawn over the landmarks of test pictures, on photographs and generated pictures alike, and the
+picture is saved once more, as all pictures of the pool were; the row *saved again* tells what that alone does. Pictures
+in which YuNet finds no face are in a row of their own.
 """
 
 import argparse
@@ -17,7 +20,7 @@ import json
 import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -32,17 +35,20 @@ from fakeface.evaluation_text import cell, table
 from fakeface.faces import Face, FaceFinder
 from fakeface.images import load_picture
 from fakeface.metrics import detection_metrics, wilson_interval
+from fakeface.subjects import weights_sha256
 
 # Lower ends in degrees: Chardon's very light and light, intermediate, tan, brown and dark, in twos.
 TONES = {"light": 41.0, "intermediate or tan": 10.0, "brown or dark": -90.0}
 QUALITY = 88  # of the pool's one JPEG save
 SHARP = 4  # times finer are shapes drawn, to have smooth edges
 SHOWN = ("auc", "fpr", "miss_rate")
-SPLITS = ("validation", "test", "unseen")
+SPLITS = {"test": "test", "unseen": "unseen sources"}
+COLOURLESS = "without colour"
+LEAST_YELLOW = 4.0  # b* under which a cheek has no colour to speak of: grey pictures, blue light
 
 
-def typology_angle(picture: Image.Image, face: Face) -> float:
-    """Individual typology angle of the cheeks in degrees, from -90 (dark) to 90 (light).
+def typology_angle(picture: Image.Image, face: Face) -> float | None:
+    """Individual typology angle of the cheeks in degrees, from -90 (dark) to 90 (light); None for those without colour.
 
     Args:
         picture: upright RGB.
@@ -54,10 +60,14 @@ def typology_angle(picture: Image.Image, face: Face) -> float:
     pixels = []
     for eye, mouth in ((right_eye, right_mouth), (left_eye, left_mouth)):
         x, y = (eye[0] + mouth[0]) / 2, (eye[1] + mouth[1]) / 2
-        box = tuple(round(edge) for edge in (x - half, y - half, x + half, y + half))
-        pixels.append(np.asarray(picture.crop(box), float).reshape(-1, 3))
+        left, top = max(0, round(x - half)), max(0, round(y - half))
+        right, bottom = min(picture.width, round(x + half)), min(picture.height, round(y + half))
+        if left < right and top < bottom:
+            pixels.append(np.asarray(picture.crop((left, top, right, bottom)), float).reshape(-1, 3))
+    if not pixels:
+        return None
     lightness, yellowness = lab(np.median(np.concatenate(pixels), axis=0))
-    return math.degrees(math.atan2(lightness - 50, yellowness)) if yellowness > 0 else math.copysign(90, lightness - 50)
+    return math.degrees(math.atan2(lightness - 50, yellowness)) if yellowness >= LEAST_YELLOW else None
 
 
 def lab(pixel: np.ndarray) -> tuple[float, float]:
@@ -71,12 +81,14 @@ def lab(pixel: np.ndarray) -> tuple[float, float]:
     return 116 * root_y - 16, 200 * (root_y - root_z)
 
 
-def tone_of(angle: float) -> str:
+def tone_of(angle: float | None) -> str:
+    if angle is None:
+        return COLOURLESS
     return next(name for name, lowest in TONES.items() if angle >= lowest)
 
 
 def as_it_is(picture: Image.Image, face: Face) -> Image.Image:
-    """The picture; drawn on it is nothing."""
+    """The picture, unchanged."""
     return picture
 
 
@@ -85,7 +97,7 @@ def sunglasses(picture: Image.Image, face: Face) -> Image.Image:
     right, left = (np.array(eye) for eye in face.landmarks[:2])
     apart = float(np.linalg.norm(left - right))
     shapes = [_ellipse(eye, left - right, 0.42 * apart, 0.34 * apart) for eye in (right, left)]
-    up = np.array([-(left - right)[1], (left - right)[0]]) / apart * 0.05 * apart
+    up = np.array([-(left - right)[1], (left - right)[0]]) * 0.05
     bridge = [right - up, left - up, left + up, right + up]
     return _painted(picture, [*shapes, bridge], (18, 18, 22))
 
@@ -128,6 +140,10 @@ DRAWN: dict[str, Callable[[Image.Image, Face], Image.Image]] = {
 }
 
 
+def frame(rows: pd.DataFrame, which: pd.Series) -> pd.DataFrame:
+    return cast(pd.DataFrame, rows[which])
+
+
 def row_of(kind: str, group: str, scores: pd.DataFrame, threshold: float) -> dict[str, Any]:
     """AUC, false positives and misses of scores, with intervals; None where there are no pictures for them."""
     found = detection_metrics(scores["label"].to_numpy(), scores["score"].to_numpy(), ("auc",))
@@ -162,23 +178,33 @@ def main() -> None:
     parser.add_argument("--readme", type=Path, help="also write the table in there")
     options = parser.parse_args()
     report = json.loads((options.run / "evaluation.json").read_text(encoding="utf-8"))
+    if report["weights_sha256"] != weights_sha256(options.model):
+        parser.error(f"{options.run}: its scores are of another model than {options.model}")
     threshold = report["operating_point"]["threshold_generated"]
     scores = pd.read_csv(options.run / "scores.csv")
-    scores = scores[(scores["view"] == "clean") & scores["split"].isin(SPLITS)].drop_duplicates("sha256")
+    scores = frame(scores, (scores["view"] == "clean") & scores["split"].isin(list(SPLITS)))
     data, _ = checked(open_dataset(options.data))
     place = {sha256: row for row, sha256 in enumerate(data["sha256"])}
     find = FaceFinder.from_pretrained(options.face_model)
     seen: dict[str, Face] = {}
+    angles: dict[str, float | None] = {}
     for sha256 in scores["sha256"]:
-        if faces := find(load_picture(data[place[sha256]]["image"])):
+        picture = load_picture(data[place[sha256]]["image"])
+        if faces := find(picture):
             seen[sha256] = faces[0]
-    scores = scores[scores["sha256"].isin(list(seen))]
-    angles = {sha256: typology_angle(load_picture(data[place[sha256]]["image"]), face) for sha256, face in seen.items()}
-    tones = scores["sha256"].map(angles).map(tone_of)
-    rows = [row_of("skin", name, scores[tones == name], threshold) for name in TONES]
-    test = scores[scores["split"] == "test"]
+            angles[sha256] = typology_angle(picture, faces[0])
+    found = frame(scores, scores["sha256"].isin(list(seen)))
+    tones = found["sha256"].map(lambda sha256: tone_of(angles[sha256]))
+    rows = []
+    for split, name in SPLITS.items():
+        own = found["split"] == split
+        rows += [
+            row_of(f"skin, {name}", tone, frame(found, own & (tones == tone)), threshold)
+            for tone in (*TONES, COLOURLESS)
+        ]
+    test = frame(found, found["split"] == "test")
+    detector = Detector.from_pretrained(options.model, faces=False, dtype="auto")  # as the scores of the run
     rows.append(row_of("face", "as it is", test, threshold))
-    detector = Detector.from_pretrained(options.model, faces=False)
     for name, draw in DRAWN.items():
         drawn = (
             reencode(draw(load_picture(data[place[sha256]]["image"]), seen[sha256]), "JPEG", QUALITY, "4:2:0")
@@ -186,6 +212,8 @@ def main() -> None:
         )
         changed = test.assign(score=[result.score for result in detector.stream(drawn)])
         rows.append(row_of("face", name, changed, threshold))
+    faceless = frame(scores, ~scores["sha256"].isin(list(seen)))
+    rows.append(row_of("face", "none found", faceless, threshold))
     for row in rows:
         row["weights_sha256"] = report["weights_sha256"]
     keep(options.out, rows)

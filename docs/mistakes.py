@@ -196,10 +196,9 @@ generated source, and on a sheet the two cannot be told apart by eye. Nor can th
 
 Whether they are photographs of FFHQ in the same crop, or generated pictures with the wrong label, is not known here;
 against FFHQ's own photographs the model does not fail in this way. They stand in training, too, where they contradict
-their neighbours, and they are all that is called generated of `lfw-crop`. A training without them
-(`leave_out: configs/doubtful-labels.txt`) ranks the other pictures better and these as generated: see
-[checkpoint.md](checkpoint.md). Published figures include them: they are the pool's labels, and leaving out what one
-gets wrong flatters.
+their neighbours, and they are all that is called generated of `lfw-crop`. Trainings without them
+(`leave_out: configs/doubtful-labels.txt`) are told of in [checkpoint.md](checkpoint.md). Published figures include
+them: they are the pool's labels, and leaving out what one gets wrong flatters.
 
 ## The worst, counted
 

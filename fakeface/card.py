@@ -113,6 +113,9 @@ def write_card(folder: str | Path, *, name: str | None = None, where: str = PLAC
         started=f"Training went on from the weights of `{start}`, and what those saw it saw. "
         if (start := recipe_of(folder).get("start_from"))
         else "",
+        left_out=f"Pictures that `{left_out}` names were left out of training. "
+        if (left_out := recipe_of(folder).get("leave_out"))
+        else "",
         trained=_trained(folder),
         command=report["command"],
         weights=report["weights_sha256"][:16],
@@ -127,8 +130,9 @@ def _trained(folder: Path) -> str:
     record = training_of(folder)
     if not record:
         return ""
-    seed, place = record["recipe"].get("seed", "unknown"), record.get("hardware") or record.get("device", "unknown")
-    return f"It was trained with seed {seed} on {place}. "
+    place, ranks = record.get("hardware") or record.get("device", "unknown hardware"), record.get("processes", 1)
+    where = place if ranks == 1 else f"{ranks} ranks of {place}"
+    return f"It was trained with seed {record['recipe'].get('seed')} on {where}. "
 
 
 def write_unmeasured_card(folder: str | Path, *, name: str | None = None, where: str = PLACE) -> Path:

@@ -53,11 +53,11 @@ def fastest_dtype(device: torch.device) -> torch.dtype:
 
 
 def hardware(device: torch.device) -> str:
-    """What computes, in words: the name of a GPU, or the number of cores that a process may use."""
+    """What a rank computes on, in words: the name of a GPU, or how many cores its process may use."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return f"{cores} CPU cores" if device.type == "cpu" else device.type
+    return f"{cores} CPU core{'s' * (cores > 1)}" if device.type == "cpu" else device.type
 
 
 __all__ = ["fastest_dtype", "hardware", "pick_device", "pick_dtype"]

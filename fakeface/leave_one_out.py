@@ -7,6 +7,7 @@ measured stays in the folder: a run that was stopped goes on, and trains nothing
 
 import dataclasses
 import fcntl
+import hashlib
 import json
 import os
 import re
@@ -27,7 +28,7 @@ from .leave_one_out_figures import EVERYTHING, Entry, assemble, measure
 from .leave_one_out_text import as_csv, markdown
 from .long_runs import GOES_ON
 from .measured_data import held_out
-from .recipe import Recipe
+from .recipe import Recipe, named_pictures
 
 RECORD = "entry.json"
 REPORT = "leave-one-out.json"
@@ -128,8 +129,11 @@ def _made_of(recipe: Recipe, entry: Entry, trunk: str, limit: int) -> dict[str, 
     data = {
         name: {"pictures": len(part), "fingerprint": fingerprint(part)} for name, part in sorted(entry.splits.items())
     }
-    # A trunk is what is in its file, wherever that is.
+    # A trunk is what is in its file, and a list what it names, wherever that is.
     settings["trunk_weights"] = trunk or recipe.trunk_weights
+    if recipe.leave_out:
+        names = "\n".join(sorted(named_pictures(recipe.leave_out)))
+        settings["leave_out"] = hashlib.sha256(names.encode()).hexdigest()
     settings.pop("data")
     return {"kind": entry.kind, "name": entry.name, "recipe": settings, "data": data, "limit": limit}
 

@@ -6,6 +6,7 @@ import dataclasses
 import difflib
 import json
 import math
+import re
 import types
 import typing
 from collections.abc import Collection, Iterable
@@ -32,12 +33,14 @@ RANGES = {
     "weight_decay": (0, 100),
     "warmup": (0, 1),
     "label_smoothing": (0, 1),
-    "consistency": (0, 100),
+    "consistency_weight": (0, 100),
     "clip_norm": (0, 10**6),
     "target_fpr": (0, 1),
 }
 # The same for numbers and both ends of ranges in `augmentation`; 0 has no logarithm.
 AUGMENTATION_RANGES = {"zoom": (0.01, 100), "thumbnail_side": (1, 10**4), "quality": (1, 100)}
+
+SHA256 = re.compile("[0-9a-fA-F]{64}")
 
 TRAINING_RECORD = "training.json"  # in a model folder: the `run.json` of the run that made it
 
@@ -64,7 +67,7 @@ class Recipe:
     data: list[str] = field(default_factory=list)  # parquet files or globs, image folders, Hub datasets
     streaming: bool = False  # read training pictures as they are needed; `data` then names its own splits
     train_only: list[str] = field(default_factory=list)  # the same, for training alone; near duplicates stay out
-    leave_out: str = ""  # a text file that names pictures not to train on: a sha256 of the file's bytes in each line
+    leave_out: str = ""  # a text file with the sha256 of pictures, one in a line, not to train on; held out they stay
     hold_out: list[str] = field(default_factory=list)  # sources or generators kept out as unseen
     split_fractions: list[float] = field(default_factory=lambda: [0.1, 0.2])  # validation and test share per source
     split_seed: int = 0  # apart from `seed`, so that several seeds share one split
@@ -86,7 +89,9 @@ class Recipe:
     weight_decay: float = 0.05
     warmup: float = 0.05  # share of all steps
     label_smoothing: float = 0.05
-    consistency: float = 0.0  # weight of the divergence between logits of a picture and of its delivered copy
+    # Weight of the Kullback-Leibler divergence between a picture's scores without and with a delivery. Above 0 each
+    # draw is shown both ways, at twice the time and memory, and `clean` of the augmentation has no part in it.
+    consistency_weight: float = 0.0
     clip_norm: float = 5.0
     # running
     output: str = "runs/fakeface"  # the run folder
@@ -230,6 +235,23 @@ def build_recipe(values: dict[str, Any]) -> Recipe:
     fields = {f.name for f in dataclasses.fields(Recipe)}
     _refuse_unknown(values, fields, "recipe")
     return Recipe(**{key: _convert(key, value, Recipe.__annotations__[key]) for key, value in values.items()})
+
+
+def named_pictures(file: str | Path) -> set[str]:
+    """The sha256 that a text file has in each line; what follows a # is a comment.
+
+    Raises:
+        RecipeError: the file cannot be read, or a line holds something else.
+    """
+    try:
+        lines = Path(file).read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise RecipeError(f"leave_out: {file} cannot be read as text ({error})") from None
+    words = {number: line.partition("#")[0].strip() for number, line in enumerate(lines, 1)}
+    for number, word in words.items():
+        if word and not SHA256.fullmatch(word):
+            raise RecipeError(f"leave_out: line {number} of {file} is {word[:80]!r}; it takes 64 hexadecimal digits")
+    return {word.lower() for word in words.values() if word}
 
 
 def as_float(value: Any) -> Any:

@@ -1,6 +1,6 @@
 """Where to compute."""
 
-import re
+import os
 
 import pytest
 import torch
@@ -42,6 +42,8 @@ def test_an_older_torch_that_cannot_tell_gets_32_bits(monkeypatch: pytest.Monkey
 
 
 def test_hardware_is_told_in_words(monkeypatch: pytest.MonkeyPatch):
-    assert re.fullmatch(r"[1-9]\d* CPU cores", hardware(torch.device("cpu")))
+    for cores, told in ({0}, "1 CPU core"), ({0, 3, 5}, "3 CPU cores"):
+        monkeypatch.setattr(os, "sched_getaffinity", lambda process, cores=cores: cores, raising=False)
+        assert hardware(torch.device("cpu")) == told
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: f"name of {device}")
     assert hardware(torch.device("cuda", 0)) == "name of cuda:0"

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from benchmarks.face_groups import TONES, as_markdown, lab, mask, row_of, sunglasses, tone_of, typology_angle
+from benchmarks.face_groups import TONES, as_markdown, frame, lab, mask, row_of, sunglasses, tone_of, typology_angle
 from fakeface.faces import Face
 from fakeface.subjects import weights_sha256
 
@@ -32,6 +32,8 @@ def test_lab_is_that_of_the_standard(pixel, lightness, yellowness):
 def test_light_skin_has_a_higher_angle_than_dark_skin_and_only_cheeks_count():
     light, dark = (typology_angle(plain(colour), FACE) for colour in ((240, 210, 190), (90, 60, 45)))
     assert (tone_of(light), tone_of(dark)) == ("light", "brown or dark")
+    assert typology_angle(plain((120, 120, 120)), FACE) is None
+    assert typology_angle(plain((110, 110, 150)), FACE) is None
     other = plain((90, 60, 45))
     other.paste((240, 210, 190), (70, 95, 85, 120))
     other.paste((240, 210, 190), (115, 95, 130, 120))
@@ -40,6 +42,13 @@ def test_light_skin_has_a_higher_angle_than_dark_skin_and_only_cheeks_count():
 
 def test_every_angle_is_of_one_group():
     assert [tone_of(angle) for angle in (90, 41, 40.9, 10, 9.9, -90)] == [name for name in TONES for _ in range(2)]
+    assert tone_of(None) not in TONES
+
+
+def test_a_cheek_outside_the_frame_does_not_count_as_dark():
+    half = plain((240, 210, 190)).crop((90, 0, 200, 200))
+    moved = Face(FACE.box, 0.9, tuple((x - 90, y) for x, y in FACE.landmarks))
+    assert typology_angle(half, moved) == typology_angle(plain((240, 210, 190)), FACE)
 
 
 def test_sunglasses_cover_the_eyes_and_a_mask_covers_the_mouth():
@@ -64,7 +73,7 @@ def test_rates_are_at_the_threshold():
     row = row_of("skin", "light", scores, 0.8)
     assert (row["n_real"], row["n_generated"], row["fpr"], row["miss_rate"]) == (4, 2, 0.25, 0.5)
     assert row["fpr_low"] < 0.25 < row["fpr_high"]
-    alone = row_of("skin", "light", scores[scores["label"] == 0], 0.8)
+    alone = row_of("skin", "light", frame(scores, scores["label"] == 0), 0.8)
     assert (alone["auc"], alone["miss_rate"], alone["fpr"]) == (None, None, 0.25)
     assert as_markdown([row, alone]).splitlines()[3].split(" | ")[1:3] == ["4 + 0", "–"]
 

@@ -11,7 +11,7 @@ from datasets import Dataset, concatenate_datasets
 from planted import planted
 
 from fakeface.data.loading import DataError
-from fakeface.leave_one_out import REPORT, find_script, leave_one_out, plan
+from fakeface.leave_one_out import REPORT, _made_of, find_script, leave_one_out, plan
 from fakeface.recipe import Recipe, read_recipe
 
 # Runs train.py as it is, notes what for, and fails where it is told to.
@@ -134,6 +134,16 @@ def test_a_start_that_may_have_seen_what_is_left_out_is_refused(place, tmp_path)
     recipe = dataclasses.replace(recipe_of(place), start_from="somewhere")
     with pytest.raises(ValueError, match="start_from is somewhere: that model may have seen what is left out"):
         leave_one_out(recipe, place / "script.py", tmp_path, "", tell=lambda line: None)
+
+
+def test_a_list_of_pictures_is_what_it_names_wherever_its_file_is(place, tmp_path):
+    entry = plan(recipe_of(place), tmp_path / "out")[0]
+    one, two = "1" * 64, "2" * 64
+    made = {}
+    for name, text in {"a": f"{one}\n{two}\n", "b": f"# moved\n{two}\n{one}\n", "c": one}.items():
+        (tmp_path / name).write_text(text)
+        made[name] = _made_of(recipe_of(place, leave_out=str(tmp_path / name)), entry, "", 0)
+    assert made["a"] == made["b"] != made["c"]
 
 
 def test_near_duplicates_of_what_is_left_out_are_left_out_too(tmp_path):

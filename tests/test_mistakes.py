@@ -16,8 +16,8 @@ from PIL import Image
 
 from docs.mistakes import LFW_SIDE, WORST, doubtful_table, worst
 from fakeface.data.loading import open_dataset
+from fakeface.recipe import named_pictures
 from fakeface.subjects import weights_sha256
-from fakeface.training.pictures import named_pictures
 
 
 def rows(split: str, label: int, source: str, width: int, scores: list[float]) -> pd.DataFrame:
@@ -98,8 +98,7 @@ def test_a_page_counts_the_worst_and_names_the_pictures_in_doubt(repo: Path, tmp
 
 def test_the_recipe_can_leave_out_all_pictures_in_doubt(repo: Path, shared: Path):
     data = open_dataset([str(shared / "faces" / "pool-*.parquet")], columns=["native_width"])
-    doubtful = set()
-    for row in data.select([i for i, source in enumerate(data["source"]) if source == "lfw-crop"]):
-        if row["native_width"] > LFW_SIDE:
-            doubtful.add(hashlib.sha256(row["image"]["bytes"]).hexdigest())
+    columns = enumerate(zip(data["source"], data["native_width"], strict=True))
+    wide = [i for i, (source, width) in columns if source == "lfw-crop" and width > LFW_SIDE]
+    doubtful = {hashlib.sha256(image["bytes"]).hexdigest() for image in data.select(wide)["image"]}
     assert named_pictures(repo / "configs" / "doubtful-labels.txt") == doubtful

@@ -1,11 +1,12 @@
 """Recipes: what a file and the command line may say, in which types, and how a slip is answered."""
 
 import dataclasses
+from pathlib import Path
 
 import pytest
 
 from fakeface.data.augment import Augmentation
-from fakeface.recipe import Recipe, RecipeError, build_recipe, parse_recipe, read_recipe
+from fakeface.recipe import Recipe, RecipeError, build_recipe, named_pictures, parse_recipe, read_recipe
 
 
 def recipe_file(folder, text):
@@ -263,3 +264,26 @@ def test_help_lists_every_key(capsys):
     printed = capsys.readouterr().out
     assert end.value.code == 0
     assert all("--" + field.name.replace("_", "-") in printed for field in dataclasses.fields(Recipe))
+
+
+def test_pictures_are_named_one_in_a_line_with_comments(tmp_path: Path):
+    file = tmp_path / "names.txt"
+    file.write_text(f"# why\n\n{'a' * 64}\n  {'B' * 64}  # this one too\n", encoding="utf-8")
+    assert named_pictures(file) == {"a" * 64, "b" * 64}
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"photo.jpg\n", "leave_out: line 1 of .*names.txt is 'photo.jpg'; it takes 64 hexadecimal digits"),
+        (b"# fine\n" + b"a" * 63 + b"\n", "line 2 of .* it takes 64 hexadecimal digits"),
+        (b"\xff\xfe\x00", "names.txt cannot be read as text"),
+        (None, "names.txt cannot be read as text"),
+    ],
+)
+def test_a_list_of_other_things_is_refused(content: bytes | None, message: str, tmp_path: Path):
+    file = tmp_path / "names.txt"
+    if content is not None:
+        file.write_bytes(content)
+    with pytest.raises(RecipeError, match=message):
+        named_pictures(file)

@@ -65,11 +65,11 @@ def test_named_pictures_are_left_out_of_training_alone(repo, pictures, tmp_path)
     options = ["--data", pictures, "--epochs", 1, "--measure", "false", "--leave-out", tmp_path / "names.txt"]
     done = run_train(repo, *TINY, *options, "--output", tmp_path / "run")
     assert done.returncode == 0, done.stderr
-    assert f"left out of training: 5 pictures of {tmp_path / 'names.txt'}" in done.stdout
+    assert f"left out of training: 5 of the 8 pictures in {tmp_path / 'names.txt'}" in done.stdout
     facts = json.loads((tmp_path / "run" / "run.json").read_text())
     sizes = {name: part["pictures"] for name, part in facts["data"].items()}
     assert sizes == {name: len(part) - 5 * (name == "train") for name, part in splits.items()}
-    assert facts["hardware"].endswith("CPU cores")
+    assert "CPU core" in facts["hardware"]
 
 
 def test_saving_leaves_mixed_precision_on():

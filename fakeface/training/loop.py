@@ -132,7 +132,7 @@ class Loop:
         logits = self.trainee.model(pixel_values=channels_last(pixels)).logits
         loss = nn.functional.cross_entropy(logits, labels, label_smoothing=self.recipe.label_smoothing)
         if paired:
-            loss = loss + self.recipe.consistency * disagreement(logits)
+            loss = loss + self.recipe.consistency_weight * disagreement(logits)
         self.times.lap("forward")
         self.accelerator.backward(loss)
         self.times.lap("backward")
@@ -209,8 +209,9 @@ def disagreement(logits: Tensor) -> Tensor:
         logits: (2 x pictures, 2), the showings of a picture one after the other.
     """
     clean, delivered = nn.functional.log_softmax(logits.float().unflatten(0, (-1, 2)), dim=-1).unbind(1)
-    both = (clean, delivered), (delivered, clean)
-    return sum(nn.functional.kl_div(*pair, reduction="batchmean", log_target=True) for pair in both) / 2
+    there = nn.functional.kl_div(clean, delivered, reduction="batchmean", log_target=True)
+    back = nn.functional.kl_div(delivered, clean, reduction="batchmean", log_target=True)
+    return (there + back) / 2
 
 
 def train_mode(model: nn.Module, recipe: Recipe) -> None:

@@ -1,7 +1,6 @@
 """The pictures of a run: splits, matched copies, and the loaders of training and validation."""
 
 import json
-import re
 import shutil
 from pathlib import Path
 from typing import Any, cast
@@ -18,11 +17,9 @@ from ..data.matching import match_dataset, write_matched
 from ..data.pictures import BalancedSampler, Pictures, View
 from ..data.streaming import Stream, open_stream
 from ..image_processing_fakeface import FakeFaceImageProcessor
-from ..recipe import Recipe, RecipeError
+from ..recipe import Recipe, RecipeError, named_pictures
 from .batches import Batches, DrawnBatches, StreamedBatches
 from .stopping import outlive_first_sigterm
-
-SHA256 = re.compile("[0-9a-fA-F]{64}")
 
 
 def load_splits(run: Path, recipe: Recipe, accelerator: Accelerator) -> tuple[Dataset | Stream, DatasetDict, list[str]]:
@@ -33,7 +30,7 @@ def load_splits(run: Path, recipe: Recipe, accelerator: Accelerator) -> tuple[Da
 
     Raises:
         DataError: the data cannot be used, or a split lacks pictures or a label.
-        RecipeError: the file of `leave_out` is none.
+        RecipeError: the file that `leave_out` names cannot be read, or holds something else than sha256.
     """
     workers = max(1, recipe.workers)
     with accelerator.main_process_first():
@@ -49,9 +46,10 @@ def load_splits(run: Path, recipe: Recipe, accelerator: Accelerator) -> tuple[Da
                 extra, more = training_only(open_dataset(recipe.train_only), training, splits, workers)
                 training, refused = concatenate_datasets([training, extra]), [*refused, *more]
             if recipe.leave_out:
-                named = named_pictures(Path(recipe.leave_out))
+                named = named_pictures(recipe.leave_out)
                 kept = [i for i, sha256 in enumerate(training["sha256"]) if sha256 not in named]
-                accelerator.print(f"left out of training: {len(training) - len(kept)} pictures of {recipe.leave_out}")
+                gone = len(training) - len(kept)
+                accelerator.print(f"left out of training: {gone} of the {len(named)} pictures in {recipe.leave_out}")
                 training = training.select(kept)
             if recipe.matched:
                 training = concatenate_datasets([training, matched_pictures(run, recipe, training)])
@@ -67,19 +65,6 @@ def load_splits(run: Path, recipe: Recipe, accelerator: Accelerator) -> tuple[Da
     if isinstance(training, Dataset):
         splits["train"] = training
     return training, splits, refused
-
-
-def named_pictures(file: Path) -> set[str]:
-    """The sha256 in each line of a text file; what follows a # is a comment. Raises RecipeError for other lines."""
-    try:
-        lines = file.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise RecipeError(f"leave_out: {file} cannot be read as text ({error})") from None
-    words = {number: line.partition("#")[0].strip() for number, line in enumerate(lines, 1)}
-    for number, word in words.items():
-        if word and not SHA256.fullmatch(word):
-            raise RecipeError(f"leave_out: line {number} of {file} is {word[:80]!r}; it takes 64 hexadecimal digits")
-    return {word.lower() for word in words.values() if word}
 
 
 def two_labels(name: str, part: Dataset) -> None:
@@ -141,7 +126,7 @@ def training_batches(
     )
     small = FakeFaceImageProcessor(size=recipe.small_size, crop_fraction=recipe.crop_fraction)
     how = recipe.augmentation_settings()
-    name = "paired" if recipe.consistency else "augmented"
+    name = "paired" if recipe.consistency_weight else "augmented"
     view = View(processor, name, how, recipe.seed, small, recipe.small_epochs)
     if isinstance(part, Stream):
         return StreamedBatches(part.rows, view, recipe, accelerator, steps * recipe.gradient_accumulation)
@@ -176,7 +161,6 @@ __all__ = [
     "global_batch",
     "load_splits",
     "matched_pictures",
-    "named_pictures",
     "origins",
     "training_batches",
     "validation_loader",

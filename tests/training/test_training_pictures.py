@@ -1,6 +1,5 @@
 """Which rank sees which pictures."""
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,8 +9,7 @@ from datasets import Dataset as Hub
 from torch.utils.data import DataLoader, Dataset
 
 from fakeface.data.pictures import BalancedSampler
-from fakeface.recipe import RecipeError
-from fakeface.training.pictures import named_pictures, origins
+from fakeface.training.pictures import origins
 
 
 class Keys(Dataset):
@@ -69,26 +67,3 @@ def test_a_reconstruction_counts_for_its_generator_and_not_for_the_source_of_its
         }
     )
     assert origins(part) == ["ffhq", "autoencoder", "tpdne", "celeba"]
-
-
-def test_pictures_are_named_one_in_a_line_with_comments(tmp_path: Path):
-    file = tmp_path / "names.txt"
-    file.write_text(f"# why\n\n{'a' * 64}\n  {'B' * 64}  # this one too\n", encoding="utf-8")
-    assert named_pictures(file) == {"a" * 64, "b" * 64}
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        (b"photo.jpg\n", "leave_out: line 1 of .*names.txt is 'photo.jpg'; it takes 64 hexadecimal digits"),
-        (b"# fine\n" + b"a" * 63 + b"\n", "line 2 of .* it takes 64 hexadecimal digits"),
-        (b"\xff\xfe\x00", "names.txt cannot be read as text"),
-        (None, "names.txt cannot be read as text"),
-    ],
-)
-def test_a_list_of_other_things_is_refused(content: bytes | None, message: str, tmp_path: Path):
-    file = tmp_path / "names.txt"
-    if content is not None:
-        file.write_bytes(content)
-    with pytest.raises(RecipeError, match=message):
-        named_pictures(file)
