@@ -74,8 +74,8 @@ def test_the_augmented_view_is_fresh_each_epoch_and_repeatable(dataset):
 
 
 def test_the_paired_view_is_one_pose_without_and_with_delivery(dataset):
-    pose = {"tone": 0, "grey": 0, "sharpen": 0, "rescale": 0, "blur": 0, "noise": 0, "save": 0, "thumbnail": 0}
-    still = Pictures(dataset, View(PROCESSOR, "paired", Augmentation(**pose, second_save=0), seed=4))
+    never = Augmentation(tone=0, grey=0, sharpen=0, rescale=0, blur=0, noise=0, save=0, thumbnail=0, second_save=0)
+    still = Pictures(dataset, View(PROCESSOR, "paired", never, seed=4))
     first, second = still[1, 5]["pixel_values"]
     assert torch.equal(first, second)
     posed = Pictures(dataset, View(PROCESSOR, "augmented", Augmentation(clean=1.0), seed=4))[1, 5]
