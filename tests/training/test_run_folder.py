@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import torch
 from datasets import Dataset, DatasetDict
 from tiny import tiny_folder
 
@@ -14,7 +15,7 @@ from fakeface.data.loading import DataError
 from fakeface.recipe import Recipe, RecipeError
 from fakeface.training.run_folder import describe_run
 
-ACCELERATOR: Any = SimpleNamespace(num_processes=1, device="cpu", mixed_precision="no", print=print)
+ACCELERATOR: Any = SimpleNamespace(num_processes=1, device=torch.device("cpu"), mixed_precision="no", print=print)
 
 
 def part(*hashes: str) -> Dataset:
