@@ -16,7 +16,7 @@ def test_pictures_on_buttons_are_still_there_when_the_files_of_visitors_are_gone
     examples = shipped()
     service = Service(Detector(tiny_model(), FakeFaceImageProcessor(size=32)), Settings(), [tmp_path])
     page = build(service, About("tiny", tiny_folder(tmp_path / "model"), examples))
-    icons = [block.icon for block in page.blocks.values() if getattr(block, "icon", None)]
+    icons = [icon for block in page.blocks.values() if (icon := getattr(block, "icon", None))]
     assert len(icons) == len(examples)
     delete_files_created_by_app(page, age=None)
     assert all(Path(icon["path"]).is_file() for icon in icons)
