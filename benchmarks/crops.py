@@ -11,14 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from figures_file import keep, read_figures
+from figures_file import as_columns, keep, read_figures
 
 from fakeface import Detector
 from fakeface.card import fill_block
-from fakeface.data.augment import deliver, sample_rng
+from fakeface.data.augment import AugmentRows
 from fakeface.data.pictures import DELIVERED_EPOCH
 from fakeface.evaluation_text import figure, table
-from fakeface.images import load_picture
 from fakeface.measured_data import held_out, recipe_for
 from fakeface.metrics import detection_metrics
 from fakeface.subjects import weights_sha256
@@ -45,24 +44,18 @@ def main() -> None:
     options = parser.parse_args()
     recipe = recipe_for(options.model, None, options.data)
     splits, _ = held_out(recipe)
-    part, how = splits["validation"], recipe.augmentation_settings()
+    part = splits["validation"]
+    deliver = AugmentRows(recipe.augmentation_settings(), recipe.seed, DELIVERED_EPOCH)  # as `fakeface evaluate` does
     rows = []
     for crops in CROPS:
         detector = Detector.from_pretrained(str(options.model), faces=False, dtype="auto", crops=crops)
         for view in VIEWS:
-            pictures = (load_picture(image) for image in part["image"])
-            if view == "delivered":  # as `fakeface evaluate` delivers them
-                pictures = (
-                    deliver(picture, sample_rng(recipe.seed, DELIVERED_EPOCH, index), how)
-                    for index, picture in enumerate(pictures)
-                )
+            pictures = part["image"] if view == "clean" else (deliver(row, i)["image"] for i, row in enumerate(part))
             scores = [result.score for result in detector.stream(pictures)]
             found = detection_metrics(np.array(part["label"]), np.array(scores, float), ("auc",))
-            low, high = found["auc_interval"]
-            row = {"crops": crops, "split": "validation", "view": view, "n_real": found["n_real"]}
-            row |= {"n_generated": found["n_generated"], "auc": found["auc"], "auc_low": low, "auc_high": high}
-            row["weights_sha256"] = weights_sha256(options.model)
-            rows.append({key: round(value, 4) if isinstance(value, float) else value for key, value in row.items()})
+            row = {"crops": crops, "split": "validation", "view": view}
+            row |= {key: found[key] for key in ("n_real", "n_generated")} | as_columns(found, ("auc",))
+            rows.append({**row, "weights_sha256": weights_sha256(options.model)})
     keep(options.out, rows)
     if options.page:
         fill_block(options.page, "crops", as_markdown(rows))

@@ -23,8 +23,18 @@ def keep(file: Path, rows: Sequence[Mapping[str, Any]], columns: Iterable[str] |
             writer.writerows(rows)
 
 
+def as_columns(found: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
+    """Figures and the ends of their intervals, `…_low` and `…_high`, to four digits; None where there is none."""
+    columns: dict[str, Any] = {}
+    for name in names:
+        ends = found.get(f"{name}_interval") or (None, None)
+        for key, value in zip((name, f"{name}_low", f"{name}_high"), (found.get(name), *ends), strict=True):
+            columns[key] = None if value is None else round(value, 4)
+    return columns
+
+
 def read_figures(row: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
-    """A row as it was kept, each figure a number with its `…_interval`, or None where it could not be measured."""
+    """A row with the columns of `as_columns`, as it was kept or before: each figure a number with its `…_interval`."""
     told: dict[str, Any] = dict(row)
     for name in names:
         value, low, high = (row[key] for key in (name, f"{name}_low", f"{name}_high"))

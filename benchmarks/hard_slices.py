@@ -13,7 +13,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from figures_file import keep, read_figures
+from figures_file import as_columns, keep, read_figures
 
 from fakeface.card import fill_block
 from fakeface.evaluation_text import cell, table
@@ -48,11 +48,7 @@ def rows_of(report: dict[str, Any]) -> list[dict[str, Any]]:
     rows = []
     for found in [*clean, *report["sweep"]]:
         row = {key: found[key] for key in ("split", "view", "n_real", "n_generated")}
-        row["weights_sha256"] = report["weights_sha256"]
-        for key in FIGURES:
-            value, (low, high) = found.get(key), found.get(f"{key}_interval") or (None, None)
-            row |= {key: value, f"{key}_low": low, f"{key}_high": high}
-        rows.append({key: round(value, 4) if isinstance(value, float) else value for key, value in row.items()})
+        rows.append({**row, "weights_sha256": report["weights_sha256"], **as_columns(found, FIGURES)})
     return rows
 
 

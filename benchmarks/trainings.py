@@ -12,10 +12,10 @@ names, with 95 % intervals.
 import argparse
 import json
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pandas as pd
-from figures_file import keep, read_figures
+from figures_file import as_columns, keep, read_figures
 
 from fakeface.card import fill_block
 from fakeface.evaluation_text import cell, figure, table
@@ -23,6 +23,7 @@ from fakeface.metrics import detection_metrics
 from fakeface.recipe import named_pictures
 
 FOUND = "tpr_at_fpr_0.01"
+FIGURES = ("auc", FOUND)
 SPLITS = ("validation", "test", "unseen")
 VIEWS = ("clean", "delivered")
 KINDS = {"all": "all pictures", "undoubted": "all but those in doubt"}
@@ -35,24 +36,20 @@ def rows_of(name: str, folder: Path, doubtful: set[str]) -> list[dict[str, Any]]
     for split in SPLITS:
         for view in VIEWS:
             for kind in KINDS:
-                own = cast(pd.DataFrame, scores[(scores["split"] == split) & (scores["view"] == view)])
+                own = scores.loc[(scores["split"] == split) & (scores["view"] == view)]
                 if kind == "undoubted":
-                    own = cast(pd.DataFrame, own[~own["sha256"].isin(list(doubtful))])
-                found = detection_metrics(own["label"].to_numpy(), own["score"].to_numpy(), ("auc", FOUND))
+                    own = own.loc[~own["sha256"].isin(list(doubtful))]
+                found = detection_metrics(own["label"].to_numpy(), own["score"].to_numpy(), FIGURES)
                 row: dict[str, Any] = {"training": name, "split": split, "view": view, "pictures": kind}
-                row |= {key: found[key] for key in ("n_real", "n_generated")}
-                for key in ("auc", FOUND):
-                    low, high = found.get(f"{key}_interval") or (None, None)
-                    row |= {key: found[key], f"{key}_low": low, f"{key}_high": high}
-                row["weights_sha256"] = report["weights_sha256"]
-                rows.append({key: round(value, 4) if isinstance(value, float) else value for key, value in row.items()})
+                row |= {key: found[key] for key in ("n_real", "n_generated")} | as_columns(found, FIGURES)
+                rows.append({**row, "weights_sha256": report["weights_sha256"]})
     return rows
 
 
 def as_markdown(rows: list[dict[str, Any]]) -> str:
     """Clean pictures of the validation, test and unseen splits, from rows as they stand in the CSV."""
     lines: dict[str, list[str]] = {}
-    for row in (read_figures(kept, ("auc", FOUND)) for kept in rows):
+    for row in (read_figures(kept, FIGURES) for kept in rows):
         line = lines.setdefault(row["training"], [row["training"]])
         if row["view"] != "clean" or (row["split"], row["pictures"]) == ("unseen", "undoubted"):
             continue

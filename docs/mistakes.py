@@ -14,7 +14,6 @@ import shlex
 import sys
 from collections import Counter
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 import pandas as pd
@@ -37,13 +36,9 @@ KINDS = {
 LFW_SIDE = 250  # pixels, of all pictures of Labeled Faces in the Wild (Huang et al., 2007)
 
 
-def frame(rows: pd.DataFrame, which: pd.Series) -> pd.DataFrame:
-    return cast(pd.DataFrame, rows[which])
-
-
 def worst(scores: pd.DataFrame, label: int, splits: tuple[str, ...]) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The surest mistakes of a label in some splits, the worst first, and all pictures they are among."""
-    among = frame(scores, (scores["label"] == label) & scores["split"].isin(list(splits)))
+    among = scores.loc[(scores["label"] == label) & scores["split"].isin(list(splits))]
     ordered = among.sort_values(["score", "sha256"], ascending=[label == 1, True])
     return ordered.head(WORST), among
 
@@ -72,18 +67,18 @@ def doubtful_table(scores: pd.DataFrame, threshold: float) -> str:
         threshold: from which scores the verdict is `generated`.
     """
     wide = (scores["source"] == "lfw-crop") & (scores["native_width"] > LFW_SIDE)
-    made = frame(scores, scores["source"] == "interfacegan-ffhq-crop")
+    made = scores.loc[scores["source"] == "interfacegan-ffhq-crop"]
     parts: dict[str, pd.DataFrame] = {
-        f"lfw-crop, up to {LFW_SIDE} px": frame(scores, (scores["source"] == "lfw-crop") & ~wide),
-        f"lfw-crop, over {LFW_SIDE} px": frame(scores, wide),
-        "ffhq": frame(scores, scores["source"] == "ffhq"),
+        f"lfw-crop, up to {LFW_SIDE} px": scores.loc[(scores["source"] == "lfw-crop") & ~wide],
+        f"lfw-crop, over {LFW_SIDE} px": scores.loc[wide],
+        "ffhq": scores.loc[scores["source"] == "ffhq"],
     }
     cells = []
     for name, own in parts.items():
         median = "–" if own.empty else f"{own['score'].median():.2f}"
         called = str(int((own["score"] >= threshold).sum()))
-        cells.append([name, str(len(own)), called, median, auc_cell(cast(pd.DataFrame, pd.concat([own, made])))])
-    for name, rows in (("all pictures", scores), ("all but those", frame(scores, ~wide))):
+        cells.append([name, str(len(own)), called, median, auc_cell(pd.concat([own, made]))])
+    for name, rows in (("all pictures", scores), ("all but those", scores.loc[~wide])):
         called = str(int((rows.loc[rows["label"] == 0, "score"] >= threshold).sum()))
         cells.append([name, str(len(rows)), called, "", auc_cell(rows)])
     return table(
@@ -109,7 +104,7 @@ def main() -> None:
     data, _ = checked(open_dataset(options.data, columns=["native_width"]))
     place = {sha256: row for row, sha256 in enumerate(data["sha256"])}
     scores = pd.read_csv(options.scores)
-    scores = frame(scores, scores["view"] == "clean").drop_duplicates("sha256")
+    scores = scores.loc[scores["view"] == "clean"].drop_duplicates("sha256")
     widths = np.array(data["native_width"])
     scores["native_width"] = [widths[place[sha256]] for sha256 in scores["sha256"]]
     sections = []
@@ -137,7 +132,7 @@ def main() -> None:
             sheet(flowing([[cell] for cell in cells])).save(options.sheets / f"{kind.replace(' ', '-')}.png")
     report = json.loads(options.scores.with_name("evaluation.json").read_text(encoding="utf-8"))
     threshold = report["operating_point"]["threshold_generated"]
-    doubtful = doubtful_table(frame(scores, scores["split"] != "unseen"), threshold)
+    doubtful = doubtful_table(scores.loc[scores["split"] != "unseen"], threshold)
     wide = np.flatnonzero((np.array(data["source"]) == "lfw-crop") & (widths > LFW_SIDE))
     if options.doubtful:
         named = sorted(data["sha256"][row] for row in wide)

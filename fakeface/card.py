@@ -10,7 +10,7 @@ from huggingface_hub import EvalResult, ModelCard, ModelCardData
 from .checksums import renew_sums
 from .evaluation import REPORT, figure, overall_cells, percent, table, weights_sha256
 from .model_folder import CONFIG, read_json
-from .recipe import recipe_of, training_of
+from .recipe import training_of
 
 # The template stands at the top of the repository, and inside the package once it is installed.
 TEMPLATES = (Path(__file__).parent / "model_card.md", Path(__file__).parents[1] / "model_card.md")
@@ -88,6 +88,8 @@ def write_card(folder: str | Path, *, name: str | None = None, where: str = PLAC
     """
     folder = Path(folder)
     report, name = fresh_report(folder), name or folder.name
+    record = training_of(folder)
+    recipe = record.get("recipe", {})
     point = report["operating_point"]
     seen = [row for row in report["generators"] if row["split"] == "validation" and row["view"] == "clean"]
     real_sources = {row["source"] for row in report["kept_out"]}
@@ -108,15 +110,15 @@ def write_card(folder: str | Path, *, name: str | None = None, where: str = PLAC
         data=", ".join(f"{part['pictures']:,} {name}" for name, part in report["data"].items()) + " pictures.",
         matched="Each training picture also stands in a copy that shares size, sharpness, light and colour with a "
         "picture of the other label. "
-        if recipe_of(folder).get("matched")
+        if recipe.get("matched")
         else "",
         started=f"Training went on from the weights of `{start}`, and what those saw it saw. "
-        if (start := recipe_of(folder).get("start_from"))
+        if (start := recipe.get("start_from"))
         else "",
         left_out=f"Pictures that `{left_out}` names were left out of training. "
-        if (left_out := recipe_of(folder).get("leave_out"))
+        if (left_out := recipe.get("leave_out"))
         else "",
-        trained=_trained(folder),
+        trained=_trained(record),
         command=report["command"],
         weights=report["weights_sha256"][:16],
     )
@@ -125,9 +127,8 @@ def write_card(folder: str | Path, *, name: str | None = None, where: str = PLAC
     return folder / CARD
 
 
-def _trained(folder: Path) -> str:
-    """With which seed, and on what; nothing of a model that does not tell."""
-    record = training_of(folder)
+def _trained(record: dict[str, Any]) -> str:
+    """With which seed, and on what, a training was; nothing of one that left no record."""
     if not record:
         return ""
     place, ranks = record.get("hardware") or record.get("device", "unknown hardware"), record.get("processes", 1)

@@ -4,6 +4,8 @@ import os
 
 import torch
 
+from .cores import usable_cores
+
 
 def pick_device(device: str | torch.device | None = None) -> torch.device:
     """The device asked for, or the best there is: CUDA, then Apple's MPS, then the CPU.
@@ -56,7 +58,7 @@ def hardware(device: torch.device) -> str:
     """What a rank computes on, in words: the name of a GPU, or how many cores its process may use."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = usable_cores()
     return f"{cores} CPU core{'s' * (cores > 1)}" if device.type == "cpu" else device.type
 
 

@@ -246,11 +246,11 @@ def named_pictures(file: str | Path) -> set[str]:
     try:
         lines = Path(file).read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise RecipeError(f"leave_out: {file} cannot be read as text ({error})") from None
+        raise RecipeError(f"{file} cannot be read as text ({error})") from None
     words = {number: line.partition("#")[0].strip() for number, line in enumerate(lines, 1)}
     for number, word in words.items():
         if word and not SHA256.fullmatch(word):
-            raise RecipeError(f"leave_out: line {number} of {file} is {word[:80]!r}; it takes 64 hexadecimal digits")
+            raise RecipeError(f"line {number} of {file} is {word[:80]!r}; it takes 64 hexadecimal digits")
     return {word.lower() for word in words.values() if word}
 
 

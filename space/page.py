@@ -190,7 +190,7 @@ def _examples(about: About) -> list[tuple[gr.Button, Path]]:
     if not about.examples:
         return []
     # Served where they lie: copies would go with the files of visitors, and leave buttons without their pictures.
-    gr.set_static_paths([*sorted({path.parent for _, path in about.examples})])
+    gr.set_static_paths([path for _, path in about.examples])
     gr.HTML('<p class="try">or try one of these:</p>')
     with gr.Row(elem_id="examples"):
         return [(gr.Button(name, icon=path, size="sm"), path) for name, path in about.examples]

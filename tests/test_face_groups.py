@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from benchmarks.face_groups import TONES, as_markdown, frame, lab, mask, row_of, sunglasses, tone_of, typology_angle
+from benchmarks.face_groups import TONES, as_markdown, lab, mask, rows_of, sunglasses, tone_of, typology_angle
 from fakeface.faces import Face
 from fakeface.subjects import weights_sha256
 
@@ -68,14 +68,19 @@ def test_what_is_drawn_turns_with_the_face():
     assert np.mean(np.rot90(upright, -1) != lying) < 0.01
 
 
-def test_rates_are_at_the_threshold():
-    scores = pd.DataFrame({"label": [0, 0, 0, 0, 1, 1], "score": [0.1, 0.2, 0.8, 0.7, 0.8, 0.3]})
-    row = row_of("skin", "light", scores, 0.8)
-    assert (row["n_real"], row["n_generated"], row["fpr"], row["miss_rate"]) == (4, 2, 0.25, 0.5)
-    assert row["fpr_low"] < 0.25 < row["fpr_high"]
-    alone = row_of("skin", "light", frame(scores, scores["label"] == 0), 0.8)
-    assert (alone["auc"], alone["miss_rate"], alone["fpr"]) == (None, None, 0.25)
-    assert as_markdown([row, alone]).splitlines()[3].split(" | ")[1:3] == ["4 + 0", "–"]
+def test_rates_are_those_of_a_report_at_the_operating_point():
+    scores = pd.DataFrame({"label": [0] * 40 + [1] * 20, "view": "clean", "source": "a", "generator": "b"})
+    scores["sha256"] = [str(i) for i in range(60)]
+    scores["score"] = [0.1] * 39 + [0.8] + [0.9] * 8 + [0.5] * 7 + [0.2] * 5
+    point = {"threshold_generated": 0.8, "threshold_real": 0.2, "target_fpr": 0.01}
+    report = {"operating_point": point, "weights_sha256": "ab" * 32}
+    few = scores.loc[scores["label"] == 0].head(6)
+    row, alone = rows_of({("skin", "light"): scores, ("face", "none found"): few}, report)
+    assert (row["kind"], row["group"], row["n_real"], row["n_generated"]) == ("skin", "light", 40, 20)
+    assert (row["fpr"], row["miss_rate"]) == (1 / 40, 5 / 20)  # seven more are uncertain, and no miss
+    assert row["fpr_low"] < row["fpr"] < row["fpr_high"]
+    assert (alone["auc"], alone["fpr"], alone["miss_rate"]) == (None, None, None)
+    assert as_markdown([row, alone]).splitlines()[3].split(" | ")[1:3] == ["6 + 0", "–"]
 
 
 def test_the_readme_shows_the_committed_figures_of_the_shipped_weights(repo: Path):

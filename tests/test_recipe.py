@@ -275,7 +275,7 @@ def test_pictures_are_named_one_in_a_line_with_comments(tmp_path: Path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"photo.jpg\n", "leave_out: line 1 of .*names.txt is 'photo.jpg'; it takes 64 hexadecimal digits"),
+        (b"photo.jpg\n", "line 1 of .*names.txt is 'photo.jpg'; it takes 64 hexadecimal digits"),
         (b"# fine\n" + b"a" * 63 + b"\n", "line 2 of .* it takes 64 hexadecimal digits"),
         (b"\xff\xfe\x00", "names.txt cannot be read as text"),
         (None, "names.txt cannot be read as text"),

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, TypeVar
 
+from ..cores import usable_cores
 from ..long_runs import leave_at_exit
 
 Value = TypeVar("Value")
@@ -23,7 +24,7 @@ class Ranks:
 
     def __init__(self) -> None:
         self.rank, self.size = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
-        there = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        there = usable_cores()
         self.cores = max(1, there // int(os.environ.get("LOCAL_WORLD_SIZE", 1)))
         if self.size > 1:
             from accelerate import PartialState

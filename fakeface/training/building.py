@@ -14,6 +14,7 @@ from torch import nn
 from transformers import get_cosine_schedule_with_warmup
 
 from ..configuration_fakeface import FakeFaceConfig
+from ..cores import usable_cores
 from ..image_processing_fakeface import FakeFaceImageProcessor
 from ..model_folder import ModelFolderError, load_model_folder
 from ..modeling_fakeface import FakeFaceForImageClassification
@@ -54,7 +55,7 @@ def build_accelerator(recipe: Recipe) -> Accelerator:
 def share_cores(recipe: Recipe, accelerator: Accelerator) -> None:
     """On a CPU: `accelerate launch` leaves each rank one thread, whatever the machine has."""
     if accelerator.device.type == "cpu":
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        cores = usable_cores()
         torch.set_num_threads(recipe.threads or max(1, cores // accelerator.num_processes))
 
 

@@ -157,11 +157,4 @@ def validation_loader(recipe: Recipe, part: Any, processor: FakeFaceImageProcess
     )
 
 
-__all__ = [
-    "global_batch",
-    "load_splits",
-    "matched_pictures",
-    "origins",
-    "training_batches",
-    "validation_loader",
-]
+__all__ = ["global_batch", "load_splits", "matched_pictures", "origins", "training_batches", "validation_loader"]
