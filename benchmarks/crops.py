@@ -50,7 +50,9 @@ def main() -> None:
     for crops in CROPS:
         detector = Detector.from_pretrained(str(options.model), faces=False, dtype="auto", crops=crops)
         for view in VIEWS:
-            pictures = part["image"] if view == "clean" else (deliver(row, i)["image"] for i, row in enumerate(part))
+            pictures = part["image"]
+            if view == "delivered":
+                pictures = (deliver({"image": image}, i)["image"] for i, image in enumerate(part["image"]))
             scores = [result.score for result in detector.stream(pictures)]
             found = detection_metrics(np.array(part["label"]), np.array(scores, float), ("auc",))
             row = {"crops": crops, "split": "validation", "view": view}
