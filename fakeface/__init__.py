@@ -9,22 +9,22 @@
 transformers' Auto classes and `pipeline` open fakeface model folders without `trust_remote_code`.
 """
 
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from . import registration
+from .model_folder import registration
+from .utils.lazy import lazy_names
 
 if TYPE_CHECKING:
     from .configuration_fakeface import FakeFaceConfig
-    from .detector import Detector, verdict
+    from .detector import Detector
     from .explain import Explanation, cam
     from .faces import FaceFinder, FaceFinderError
     from .image_processing_fakeface import FakeFaceImageProcessor
-    from .images import Limits, PictureError, list_pictures, load_picture, picture_bytes
+    from .images import Limits, PictureError, Provenance, list_pictures, load_picture, picture_bytes, read_provenance
     from .model_folder import ModelFolderError, default_model
     from .modeling_fakeface import FakeFaceForImageClassification, FakeFaceModel
-    from .provenance import Provenance, read_provenance
-    from .results import FaceResult, Result
+    from .results import FaceResult, Result, verdict
+    from .utils.errors import FakefaceError
 
 __all__ = [
     "Detector",
@@ -36,6 +36,7 @@ __all__ = [
     "FakeFaceForImageClassification",
     "FakeFaceImageProcessor",
     "FakeFaceModel",
+    "FakefaceError",
     "Limits",
     "ModelFolderError",
     "PictureError",
@@ -50,35 +51,42 @@ __all__ = [
     "verdict",
 ]
 
-_HOMES = {
-    "configuration_fakeface": ["FakeFaceConfig"],
-    "detector": ["Detector", "verdict"],
-    "explain": ["Explanation", "cam"],
-    "faces": ["FaceFinder", "FaceFinderError"],
-    "image_processing_fakeface": ["FakeFaceImageProcessor"],
-    "images": ["Limits", "PictureError", "list_pictures", "load_picture", "picture_bytes"],
-    "model_folder": ["ModelFolderError", "default_model"],
-    "modeling_fakeface": ["FakeFaceForImageClassification", "FakeFaceModel"],
-    "provenance": ["Provenance", "read_provenance"],
-    "results": ["FaceResult", "Result"],
-}
-_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+_lazy_name = lazy_names(
+    __name__,
+    {
+        "configuration_fakeface": ["FakeFaceConfig"],
+        "detector": ["Detector"],
+        "explain": ["Explanation", "cam"],
+        "faces": ["FaceFinder", "FaceFinderError"],
+        "image_processing_fakeface": ["FakeFaceImageProcessor"],
+        "images": [
+            "Limits",
+            "PictureError",
+            "Provenance",
+            "list_pictures",
+            "load_picture",
+            "picture_bytes",
+            "read_provenance",
+        ],
+        "model_folder": ["ModelFolderError", "default_model"],
+        "modeling_fakeface": ["FakeFaceForImageClassification", "FakeFaceModel"],
+        "results": ["FaceResult", "Result", "verdict"],
+        "utils.errors": ["FakefaceError"],
+    },
+)
 
 
 def __getattr__(name: str) -> Any:  # PEP 562
-    if name == "__version__":
-        from importlib.metadata import PackageNotFoundError, version
+    if name != "__version__":
+        return _lazy_name(name)
+    from importlib.metadata import PackageNotFoundError, version
 
-        try:
-            value = version("fakeface")
-        except PackageNotFoundError:  # a source tree on the path, not installed
-            value = "0+source"
-    elif name in _HOME_OF:
-        value = getattr(import_module(f".{_HOME_OF[name]}", __name__), name)
-    else:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    globals()[name] = value  # the next look-up does not come here
-    return value
+    global __version__
+    try:
+        __version__ = version("fakeface")
+    except PackageNotFoundError:  # a source tree on the path, not installed
+        __version__ = "0+source"
+    return __version__
 
 
 def __dir__() -> list[str]:

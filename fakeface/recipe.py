@@ -4,6 +4,7 @@ import argparse
 import contextlib
 import dataclasses
 import difflib
+import inspect
 import json
 import math
 import re
@@ -16,8 +17,11 @@ from typing import Any
 
 import yaml
 
-from .data.augment import Augmentation
+from .delivery.augment import Augmentation
+from .utils.errors import FakefaceError
+from .utils.label_names import LabelsError, stated_order
 
+ARCHITECTURES = ("logistic", "cnn", "resnet50-cnn", "vit-b16-cnn")  # as in fakeface.configuration_fakeface
 # The numbers that keys take, both ends included: outside of them a run ends in a library's traceback. numpy's old
 # generator, which `set_seed` seeds too, takes 32 bits.
 RANGES = {
@@ -45,7 +49,7 @@ SHA256 = re.compile("[0-9a-fA-F]{64}")
 TRAINING_RECORD = "training.json"  # in a model folder: the `run.json` of the run that made it
 
 
-class RecipeError(ValueError):
+class RecipeError(FakefaceError):
     """The recipe cannot be used; the message names the key and the values it takes."""
 
 
@@ -54,55 +58,67 @@ class Recipe:
     """Everything a training run depends on. `train.py --help` lists the keys with their defaults."""
 
     # model
-    architecture: str = "resnet50-cnn"  # logistic, cnn or resnet50-cnn
+    architecture: str = "resnet50-cnn"  # logistic, cnn, resnet50-cnn or vit-b16-cnn
     image_size: int = 160  # side of the model's input in pixels
     crop_fraction: float = 0.875  # share of the picture's shorter side that the model sees
+    face_cut: str = "none"  # none: pictures are face crops; landmarks: the found face, levelled, as users' pictures are
+    face_margin: float = 1.0  # of that cut: its side over FFHQ's
     trunk_stages: int = 3  # ResNet-50 stages in the trunk
+    trunk_blocks: list[int] = field(default_factory=lambda: [5, 6, 7, 8, 9])  # of vit-b16-cnn, whose features count
+    # Views of each picture (as it is, then augmented ones) that a trunk which does not learn is asked for once; only
+    # the head then trains. 0 trains all of the model.
+    frozen_views: int = 0
+    then_everything: bool = False  # with frozen_views: once measured, train the head on the held-out pictures too
+    head_batch: int = 256  # features in a step of the head
     pooling: str = "none"  # what the fully connected layers see of the feature map: none (all of it) or average
     dropout: float = 0.3  # between fully connected layers
     batch_norm: str = "learn"  # "frozen" keeps BatchNorm's statistics as they start, and learns its scale and shift
     trunk_weights: str = "hub"  # a safetensors file, "hub" for timm's, or "none" for a random start
+    teacher: str = ""  # the run folder of a recipe with frozen_views; its features and scores teach a resnet50-cnn
     start_from: str = ""  # a model folder or Hub id whose weights, trunk and head, training goes on from
     # data
     data: list[str] = field(default_factory=list)  # parquet files or globs, image folders, Hub datasets
+    # What labels of the data mean that are numbers without names, in their order: [real, generated] or the reverse.
+    labels: list[str] = field(default_factory=list)
     streaming: bool = False  # read training pictures as they are needed; `data` then names its own splits
     train_only: list[str] = field(default_factory=list)  # the same, for training alone; near duplicates stay out
     leave_out: str = ""  # a text file with the sha256 of pictures, one in a line, not to train on; held out they stay
     hold_out: list[str] = field(default_factory=list)  # sources or generators kept out as unseen
     split_fractions: list[float] = field(default_factory=lambda: [0.1, 0.2])  # validation and test share per source
     split_seed: int = 0  # apart from `seed`, so that several seeds share one split
+    source_cap: int = 0  # train on at most so many pictures of a source, those with the smallest sha256; 0 for all
     source_balance: float = 0.5  # 0 draws a label's pictures uniformly, 1 its sources equally often
     matched: bool = False  # train also on copies that share size, sharpness, light and colour across labels
-    augmentation: dict[str, Any] = field(default_factory=dict)  # changes to fakeface.data.augment.Augmentation
+    augmentation: dict[str, Any] = field(default_factory=dict)  # changes to fakeface.delivery.augment.Augmentation
     # optimisation
-    seed: int = 0
-    epochs: int = 6
+    seed: int = 0  # of weights, dropout, augmentation and the order of pictures
+    epochs: int = 6  # passes over `samples_per_epoch` pictures
     small_epochs: int = 0  # epochs at the start that show pictures at `small_size`: quicker, and coarse before fine
     small_size: int = 128  # side in pixels; the model must pool
     samples_per_epoch: int = 0  # draws in an epoch over all ranks; 0 for the size of the training split
     batch_size: int = 32  # per rank and step of accumulation
-    gradient_accumulation: int = 1
+    gradient_accumulation: int = 1  # batches to a step of the optimiser
     learning_rate: float = 1e-3  # of the head
     trunk_learning_rate: float = 3e-4  # of the trunk's last stage
     trunk_decay: float = 1.0  # learning rate of a trunk stage over that of the next
     ema: float = 0.0  # decay of the moving average of the weights, which is then what is kept; 0 for none
-    weight_decay: float = 0.05
-    warmup: float = 0.05  # share of all steps
-    label_smoothing: float = 0.05
+    weight_decay: float = 0.05  # of AdamW; biases and BatchNorm have none
+    warmup: float = 0.05  # share of all steps in which the learning rates rise
+    label_smoothing: float = 0.05  # share of the other label in what is learned
     # Weight of the Kullback-Leibler divergence between a picture's scores without and with a delivery. Above 0 each
     # draw is shown both ways, at twice the time and memory, and `clean` of the augmentation has no part in it.
     consistency_weight: float = 0.0
-    clip_norm: float = 5.0
+    clip_norm: float = 5.0  # length that gradients are cut to
     # running
     output: str = "runs/fakeface"  # the run folder
     resume: bool = False  # go on from the newest checkpoint of the run folder
     mixed_precision: str = ""  # no, bf16 or fp16; empty takes what `accelerate launch` was told
-    compile: bool = False
+    compile: bool = False  # the model by torch.compile: slow to start, faster then
     workers: int = 2  # processes that decode and augment, per rank
     threads: int = 0  # of a rank that computes on the CPU; 0 shares the cores among the ranks
     profile: bool = False  # print where a step's time goes, and write it to profile.json
     checkpoint_steps: int = 100  # optimiser steps between checkpoints
-    keep_checkpoints: int = 2
+    keep_checkpoints: int = 2  # of a run; older ones are removed
     select_on: str = "auc"  # validation figure that picks the best epoch: auc or auc_delivered
     target_fpr: float = 0.01  # operating point of the calibrated model
     half: bool = False  # store the model folder's weights in 16 bits
@@ -113,8 +129,15 @@ class Recipe:
     limit: int = 0  # use only this many pictures, spread over the data, to try a recipe; 0 for all
 
     def __post_init__(self) -> None:
+        if self.architecture not in ARCHITECTURES:
+            known = ", ".join(ARCHITECTURES)
+            raise RecipeError(f"unknown architecture {self.architecture!r}: choose one of {known}")
         if self.select_on not in ("auc", "auc_delivered"):
             raise RecipeError(f"select_on is {self.select_on!r}: it takes auc or auc_delivered")
+        try:
+            stated_order(self.labels)
+        except LabelsError as error:
+            raise RecipeError(str(error)) from None
         if self.batch_norm not in ("learn", "frozen"):
             raise RecipeError(f"batch_norm is {self.batch_norm!r}: it takes learn or frozen")
         if self.mixed_precision not in ("", "no", "bf16", "fp16"):
@@ -125,15 +148,31 @@ class Recipe:
         for name in ("epochs", "batch_size", "gradient_accumulation", "checkpoint_steps", "keep_checkpoints"):
             if getattr(self, name) < 1:
                 raise RecipeError(f"{name} is {getattr(self, name)}: it must be at least 1")
-        for name in ("threads", "workers", "small_epochs"):
+        if self.face_cut not in ("none", "landmarks"):
+            raise RecipeError(f"face_cut is {self.face_cut!r}: it takes none or landmarks")
+        if (self.architecture == "vit-b16-cnn") != bool(self.frozen_views):
+            raise RecipeError(
+                f"frozen_views is {self.frozen_views}: vit-b16-cnn takes at least 1, since its trunk does not learn, "
+                "and other architectures take 0"
+            )
+        if self.then_everything and not self.frozen_views:
+            raise RecipeError("then_everything takes frozen_views: only a head is trained twice")
+        if self.teacher and (self.architecture != "resnet50-cnn" or self.consistency_weight or self.compile):
+            raise RecipeError("teacher takes architecture: resnet50-cnn, without consistency_weight and compile")
+        if self.streaming and (self.face_cut != "none" or self.frozen_views):
+            raise RecipeError(
+                "streaming takes neither face_cut: landmarks nor frozen_views: both need the pictures at hand"
+            )
+        for name in ("threads", "workers", "small_epochs", "frozen_views", "source_cap"):
             if getattr(self, name) < 0:
                 raise RecipeError(f"{name} is {getattr(self, name)}: it must be at least 0")
         if self.small_epochs and self.pooling == "none":
             raise RecipeError("small_epochs needs pooling: average; without, a model takes pictures of one size only")
-        at_hand = self.train_only or self.leave_out or self.hold_out or self.matched or self.limit
+        at_hand = self.train_only or self.leave_out or self.hold_out or self.matched or self.limit or self.teacher
         if self.streaming and (len(self.data) != 1 or at_hand):
             raise RecipeError(
-                "streaming takes one dataset in `data`, and no train_only, leave_out, hold_out, matched or limit"
+                "streaming takes one dataset in `data`, and no train_only, leave_out, hold_out, matched, limit or "
+                "teacher"
             )
         if not 0 <= self.ema < 1:
             raise RecipeError(f"ema is {self.ema}: it takes a number from 0 up to, not including, 1")
@@ -176,21 +215,28 @@ def parse_recipe(arguments: list[str] | None = None, description: str | None = N
     """A recipe from `[RECIPE.yaml] [--key value …]`; the command line wins over the file.
 
     Raises:
-        RecipeError: an unknown key, a value of the wrong type, or a file that is no recipe.
+        RecipeError: an unknown key, a value of the wrong type, or a file that is not a recipe.
     """
     parser = argparse.ArgumentParser(
-        description=description, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+        usage="%(prog)s [RECIPE.yaml] [--key value …]",
+        description=description,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
     )
     parser.add_argument("recipe", nargs="?", type=Path, help="YAML recipe")
+    told, groups = explanations(), {}
     for f in dataclasses.fields(Recipe):
         default = f.default if f.default is not dataclasses.MISSING else f.default_factory()  # type: ignore[misc]
         kind = Recipe.__annotations__[f.name]
-        options: dict[str, Any] = {"dest": f.name, "help": f"default: {default!r}".replace("%", "%%")}
+        heading, words = told[f.name]
+        if heading not in groups:
+            groups[heading] = parser.add_argument_group(heading)
+        options: dict[str, Any] = {"dest": f.name, "help": f"{words} (default: {default!r})".replace("%", "%%")}
         if typing.get_origin(kind) is list:
             options["nargs"] = "+"
         elif kind is bool:
             options.update(nargs="?", const="true")
-        parser.add_argument("--" + f.name.replace("_", "-"), **options)
+        groups[heading].add_argument("--" + f.name.replace("_", "-"), **options)
     found, unknown = parser.parse_known_args(arguments)
     given = vars(found)
     if unknown:
@@ -200,6 +246,23 @@ def parse_recipe(arguments: list[str] | None = None, description: str | None = N
     values = read_recipe(path) if path else {}
     values.update({key: value for key, value in given.items() if value is not None})
     return build_recipe(values)
+
+
+def explanations() -> dict[str, tuple[str, str]]:
+    """The heading that each key of `Recipe` stands below, and what the comments above and beside it say of it."""
+    found: dict[str, tuple[str, str]] = {}
+    heading, above = "", []
+    for line in map(str.strip, inspect.getsource(Recipe).splitlines()):
+        if line.startswith("def "):
+            break
+        if line.startswith("# "):
+            above.append(line[2:])
+        elif key := re.match(r"(\w+): .+?(?:  # (.*))?$", line):
+            if above and " " not in above[0]:  # a word alone
+                heading, *above = above
+            found[key[1]] = (heading, " ".join([*above, *([key[2]] if key[2] else [])]))
+            above = []
+    return found
 
 
 def training_of(model: Path) -> dict[str, Any]:

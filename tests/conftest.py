@@ -1,6 +1,8 @@
 """What every test file shares: the folders outside the package, and the rule that no test touches the network."""
 
+import gc
 import ipaddress
+import multiprocessing
 import os
 import socket
 import sys
@@ -15,14 +17,15 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
-# No face model of the user's may be found, or noise pictures would rightly have no face.
+# Nothing of the user's may be found: tests run with what comes with the package.
 os.environ["HF_HUB_CACHE"] = str(Path(__file__).parent / "no-hub-cache")
 os.environ.pop("FAKEFACE_FACE_MODEL", None)
 # Several test processes run side by side on small tensors; more threads than cores would only slow them.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-# Benchmarks import what they share by its bare name, as scripts that lie beside it do.
-sys.path.append(str(Path(__file__).resolve().parents[1] / "benchmarks"))
+# Benchmarks import what they share by its bare name, as scripts that lie beside it do; so do tests what helps them.
+HERE = Path(__file__).resolve().parent
+sys.path += [str(HERE / "helpers"), str(HERE.parent / "benchmarks")]
 
 OUTSIDE_CALLS: list[str] = []
 
@@ -62,6 +65,28 @@ def no_network() -> Iterator[list[str]]:
     OUTSIDE_CALLS.clear()
     yield OUTSIDE_CALLS
     assert not OUTSIDE_CALLS, f"the test tried to reach another machine: {', '.join(OUTSIDE_CALLS)}"
+
+
+@pytest.fixture(autouse=True)
+def fresh_accelerate() -> Iterator[None]:
+    """What accelerate remembers of a process, its precision above all, is of one test and not of those behind it."""
+    yield
+    if state := sys.modules.get("accelerate.state"):
+        state.AcceleratorState._reset_state(reset_partial_state=True)
+        state.GradientState._reset_state()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def no_process_left() -> Iterator[None]:
+    """Fails a file that leaves a process it forked: it would keep open what this one had open, and others wait for."""
+    yield
+    if multiprocessing.active_children():
+        gc.collect()  # ends those of what only a reference cycle holds
+    left = multiprocessing.active_children()
+    for child in left:
+        child.kill()
+        child.join()
+    assert not left, f"the tests of this file left processes: {left}"
 
 
 @pytest.fixture(scope="session")

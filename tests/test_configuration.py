@@ -7,9 +7,11 @@ from huggingface_hub.errors import StrictDataclassError
 
 from fakeface.configuration_fakeface import ARCHITECTURES, LABELS, FakeFaceConfig
 
+VIT = {"architecture": "vit-b16-cnn", "pooling": "average"}
+
 
 def test_the_words_are_fixed():
-    assert ARCHITECTURES == ("logistic", "cnn", "resnet50-cnn")
+    assert ARCHITECTURES == ("logistic", "cnn", "resnet50-cnn", "vit-b16-cnn")
     assert LABELS == ("real", "generated")
 
 
@@ -19,10 +21,12 @@ def test_the_words_are_fixed():
         ("logistic", [], [], 1),
         ("cnn", [32, 64], [128], 4),
         ("resnet50-cnn", [256, 256, 256, 256], [512, 256, 64], 32),
+        ("vit-b16-cnn", [256], [], 16),
     ],
 )
 def test_each_architecture_has_its_own_widths(architecture, conv_widths, fc_widths, downsampling):
-    config = FakeFaceConfig(architecture=architecture)
+    pooling = "average" if architecture == "vit-b16-cnn" else "none"
+    config = FakeFaceConfig(architecture=architecture, pooling=pooling)
     assert (config.conv_widths, config.fc_widths, config.downsampling) == (conv_widths, fc_widths, downsampling)
 
 
@@ -34,7 +38,14 @@ def test_the_defaults():
     assert (config.num_labels, config.pooling) == (2, "none")
     assert (config.temperature, config.bias, config.target_fpr) == (1.0, 0.0, None)
     assert (config.threshold_real, config.threshold_generated) == (0.5, 0.5)
-    assert (config.smallest_face, config.face_margin) == (32, 1.4)
+    assert (config.smallest_face, config.face_cut, config.face_margin) == (32, "box", 1.4)
+    assert (config.trunk_blocks, config.trunk_bits) == (None, 32)
+
+
+def test_a_transformer_shows_its_head_the_middle_blocks():
+    first, second = (FakeFaceConfig(architecture="vit-b16-cnn", pooling="average") for _ in range(2))
+    assert first.trunk_blocks == [5, 6, 7, 8, 9]
+    assert first.trunk_blocks is not second.trunk_blocks
 
 
 def test_two_configs_do_not_share_their_lists():
@@ -50,7 +61,10 @@ def test_every_trunk_stage_halves_the_map(stages, downsampling):
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"architecture": "resnet18"}, "unknown architecture 'resnet18': choose one of logistic, cnn, resnet50-cnn"),
+        (
+            {"architecture": "resnet18"},
+            "unknown architecture 'resnet18': choose one of logistic, cnn, resnet50-cnn, vit",
+        ),
         ({"image_size": 100}, "image_size is 100: resnet50-cnn takes a multiple of 32, up to 1024"),
         ({"image_size": 0}, "image_size is 0: resnet50-cnn takes a multiple of 32, up to 1024"),
         ({"image_size": -32}, "image_size is -32"),
@@ -76,8 +90,21 @@ def test_every_trunk_stage_halves_the_map(stages, downsampling):
         ({"threshold_generated": 1.1}, "not 0.5 and 1.1"),
         ({"threshold_real": -0.1}, "not -0.1 and 0.5"),
         ({"smallest_face": -1}, "smallest_face is -1: it takes a number of pixels from 0"),
-        ({"face_margin": 0.5}, "face_margin is 0.5: it takes a number from 1 to 4"),
-        ({"face_margin": 9}, "face_margin is 9: it takes a number from 1 to 4"),
+        ({"face_margin": 0.4}, "face_margin is 0.4: it takes a number from 0.5 to 4"),
+        ({"face_margin": 9}, "face_margin is 9: it takes a number from 0.5 to 4"),
+        ({"face_cut": "square"}, "face_cut is 'square': it takes box or landmarks"),
+        (VIT | {"pooling": "none"}, "pooling is 'none': vit-b16-cnn takes average"),
+        (VIT | {"image_size": 200}, "image_size is 200: vit-b16-cnn takes a multiple of 16, up to 1024"),
+        (VIT | {"conv_widths": []}, "conv_widths has 0 numbers: vit-b16-cnn takes 1"),
+        (VIT | {"trunk_blocks": []}, "trunk_blocks is []: it takes rising numbers from 1 to 12"),
+        (VIT | {"trunk_blocks": [0, 1]}, "trunk_blocks is [0, 1]: it takes rising numbers from 1 to 12"),
+        (VIT | {"trunk_blocks": [12, 13]}, "trunk_blocks is [12, 13]: it takes rising numbers"),
+        (VIT | {"trunk_blocks": [6, 5]}, "trunk_blocks is [6, 5]: it takes rising numbers"),
+        (VIT | {"trunk_blocks": [5, 5]}, "trunk_blocks is [5, 5]: it takes rising numbers"),
+        (VIT | {"trunk_blocks": "all"}, "Field 'trunk_blocks'"),
+        (VIT | {"trunk_bits": 16}, "trunk_bits is 16: it takes 8 or 32"),
+        (VIT | {"pooling": "average", "familiar_distance": 0.0}, "familiar_distance is 0.0: it takes a number above 0"),
+        ({"familiar_distance": 1.0}, "familiar_distance is 1.0: it takes a number above 0, of vit-b16-cnn alone"),
         ({"image_size": "160"}, "Field 'image_size' expected int, got str"),
         ({"image_size": 160.0}, "Field 'image_size' expected int, got float"),
         ({"conv_widths": "wide"}, "Field 'conv_widths'"),
@@ -103,6 +130,8 @@ def test_every_field_comes_back_from_disk(tmp_path):
         architecture="resnet50-cnn",
         image_size=96,
         trunk_stages=2,
+        trunk_blocks=[3, 7],
+        trunk_bits=8,
         conv_widths=[8, 16, 24, 32],
         fc_widths=[10, 6],
         dropout=0.25,
@@ -112,7 +141,8 @@ def test_every_field_comes_back_from_disk(tmp_path):
         threshold_real=0.2,
         target_fpr=0.01,
         smallest_face=40,
-        face_margin=1.5,
+        face_cut="landmarks",
+        face_margin=0.8,
     )
     config.save_pretrained(tmp_path)
     loaded = FakeFaceConfig.from_pretrained(tmp_path)

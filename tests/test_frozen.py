@@ -11,8 +11,8 @@ import torch
 from tiny import picture
 
 from fakeface.configuration_fakeface import FORMAT_VERSION
-from fakeface.model_export import export_folder
-from fakeface.model_folder import load_model_folder
+from fakeface.model_folder.opening import load_model_folder
+from fakeface.release.export import export_folder
 
 FROZEN = Path(__file__).parent / "frozen"
 LOGITS = {
@@ -20,6 +20,7 @@ LOGITS = {
     "format-1-faces": [-0.8025615811347961, -1.5157051086425781],
     "format-2": [0.12010208517313004, -0.13542073965072632],
     "format-3": [-0.2444184422492981, -0.1689334660768509],
+    "format-4": [0.12723325192928314, -0.4669254422187805],
 }
 OPEN = """
 import json, sys

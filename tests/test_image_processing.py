@@ -1,11 +1,21 @@
 """The image processor: which square of a picture the model sees, and as which numbers."""
 
+import io
+import json
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
+from torchvision.transforms import InterpolationMode
+from transformers import AutoImageProcessor, ViTImageProcessor
+from transformers.image_utils import ChannelDimension, SizeDict
 
 from fakeface.image_processing_fakeface import FakeFaceImageProcessor
+from fakeface.images.load import load_picture
 
 # (value / 255 - mean) / std of ImageNet, by hand
 BLACK = (-2.117904, -2.035714, -1.804444)
@@ -152,16 +162,19 @@ def test_a_tensor_that_learns_is_taken():
     assert values.shape == (1, 3, 8, 8)
 
 
-@pytest.mark.parametrize("shape", [(10, 10, 4), (4, 10, 10), (10, 10, 2), (10, 3, 10)])
+@pytest.mark.parametrize("shape", [(10, 10, 2), (10, 3, 10), (5, 10, 10), (0, 10, 3)])
 def test_shapes_that_are_no_picture_are_refused(shape):
     with pytest.raises(ValueError, match=r"give \(height, width, 3\), \(3, height, width\) or a PIL image") as refusal:
         pixels(np.zeros(shape, np.uint8))
     assert f"an image of shape {shape}" in str(refusal.value)
 
 
-@pytest.mark.parametrize("array", [np.full((9, 9, 3), 1.5), np.full((9, 9, 3), -0.1), np.zeros((9, 9, 3), np.int64)])
+@pytest.mark.parametrize(
+    "array",
+    [np.full((9, 9, 3), 1.5), np.full((9, 9, 3), -0.1), np.zeros((9, 9, 3), np.int64), np.full((9, 9, 3), np.nan)],
+)
 def test_values_that_are_no_picture_are_refused(array):
-    with pytest.raises(ValueError, match="image arrays must be uint8, or floats from 0 to 1"):
+    with pytest.raises(ValueError, match="image arrays must be uint8, uint16, or floats from 0 to 1"):
         pixels(array)
 
 
@@ -210,3 +223,231 @@ def test_every_setting_comes_back_from_disk(tmp_path):
     assert (loaded.size, loaded.crop_fraction) == (24, 0.875)
     assert (loaded.image_mean, loaded.image_std) == ([0.1, 0.2, 0.3], [1, 2, 3])
     np.testing.assert_array_equal(loaded.to_array(stripes()), processor.to_array(stripes()))
+
+
+# ---- kinds of picture, as the Detector takes them
+
+
+def arrays():
+    grey, colour = noise()[:, :, 0], noise()
+    alpha = np.dstack([colour, grey])
+    yield from (grey, grey[:, :, None], colour, alpha)
+    yield from (each.astype(np.uint16) * 257 for each in (grey, colour, alpha))
+    yield from (each / 255 for each in (grey, colour, alpha))
+    yield from (torch.from_numpy(np.ascontiguousarray(each.transpose(2, 0, 1))) for each in (colour, alpha))
+    yield (torch.from_numpy(colour.transpose(2, 0, 1)) / 255).bfloat16()
+    yield torch.from_numpy(grey)
+
+
+@pytest.mark.parametrize("number", range(14))
+def test_arrays_and_tensors_are_read_as_the_detector_reads_them(number):
+    """RGBA, 16 bits and bfloat16 were refused, and grey without a third axis."""
+    array = list(arrays())[number]
+    np.testing.assert_array_equal(pixels(array), pixels(load_picture(array)))
+
+
+def opened(format_="PNG", mode="RGB", **options):
+    buffer = io.BytesIO()
+    picture = Image.fromarray(noise())
+    {"I;16": lambda: Image.fromarray(noise()[:, :, 0].astype(np.uint16) * 257)}.get(
+        mode, lambda: picture.convert(mode)
+    )().save(buffer, format_, **options)
+    return buffer.getvalue()
+
+
+def with_alpha():
+    picture = Image.fromarray(noise()).convert("RGBA")
+    picture.putalpha(Image.fromarray(noise()[:, :, 1]))
+    buffer = io.BytesIO()
+    picture.save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+# EXIF data of one entry: the orientation, 6
+ROTATED = b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0"
+
+
+def swapped_profile() -> bytes:
+    """An ICC profile of RGB whose red is sRGB's blue, so that nobody can overlook it."""
+    from PIL import ImageCms
+
+    profile = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
+    red, blue = profile.index(b"rXYZ"), profile.index(b"bXYZ")
+    profile[red : red + 4], profile[blue : blue + 4] = b"bXYZ", b"rXYZ"
+    return bytes(profile)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        opened(),
+        opened(mode="I;16"),
+        opened(mode="L"),
+        opened(mode="P"),
+        opened("JPEG", "CMYK"),
+        with_alpha(),
+        opened(icc_profile=swapped_profile()),
+        opened("JPEG", icc_profile=swapped_profile(), exif=ROTATED),
+        opened(icc_profile=b"no profile"),
+    ],
+)
+def test_files_that_pillow_opened_are_read_as_the_detector_reads_them(data):
+    """16 bits were clipped to white, and profiles ignored."""
+    np.testing.assert_array_equal(pixels(Image.open(io.BytesIO(data))), pixels(load_picture(data)))
+
+
+def test_a_profile_is_followed():
+    data = opened(icc_profile=swapped_profile())
+    assert np.abs(pixels(Image.open(io.BytesIO(data))) - pixels(Image.fromarray(noise()))).max() > 0.1
+
+
+# ---- arguments that other processors take: here, in a call and in a file
+
+# Of 8 x 8 pixels, so that what is compared is not how two libraries resize.
+SMALL = Image.fromarray(noise(8, 8))
+VIT = {"size": {"height": 8, "width": 8}, "image_mean": [0.485, 0.456, 0.406], "image_std": [0.229, 0.224, 0.225]}
+ONE_BY_ONE: list[dict[str, Any]] = [
+    {},
+    {"do_normalize": False},
+    {"do_rescale": False},
+    {"do_rescale": False, "do_normalize": False},
+    {"rescale_factor": 1 / 127.5},
+    {"image_mean": 0.5},
+    {"image_mean": [0.1, 0.2, 0.3], "image_std": (0.5, 1.0, 2.0)},
+    {"image_std": 2.0},
+    {"data_format": "channels_last"},
+    {"data_format": ChannelDimension.LAST},
+    {"input_data_format": "channels_last"},
+    {"do_resize": False},
+    {"do_resize": False, "size": {"height": 4, "width": 4}},
+    {"do_convert_rgb": True},
+    {"disable_grouping": True},
+    {"device": "cpu"},
+    {"size": {"height": 16, "width": 16}, "resample": 2, "do_normalize": False},
+    {"size": {"height": 4, "width": 4}, "resample": 3, "do_normalize": False},
+    {"size": {"height": 4, "width": 4}, "resample": Image.Resampling.BILINEAR, "do_normalize": False},
+    {"size": {"height": 16, "width": 16}, "resample": InterpolationMode.BICUBIC, "do_normalize": False},
+]
+
+
+@pytest.mark.parametrize("arguments", ONE_BY_ONE, ids=[",".join(each) or "none" for each in ONE_BY_ONE])
+def test_arguments_do_what_they_do_in_transformers_own_processor(arguments):
+    """They were ignored, all of them."""
+    shown = np.array(SMALL) if "input_data_format" in arguments else SMALL
+    # That has the channels first, whatever it is told, and bytes where nothing is computed.
+    theirs = ViTImageProcessor(**VIT)(shown, return_tensors="pt", **arguments)["pixel_values"].float()
+    theirs = theirs.permute(0, 2, 3, 1) if "data_format" in arguments else theirs
+    ours = FakeFaceImageProcessor(size=8)(shown, return_tensors="pt", **arguments)["pixel_values"]
+    # Pillow and torchvision resize to the nearest of 256 values, not always the same one.
+    torch.testing.assert_close(ours, theirs, rtol=0, atol=2 / 255 if "resample" in arguments else 1e-5)
+
+
+SUBSETS = st.fixed_dictionaries(
+    {},
+    optional={
+        "do_resize": st.booleans(),
+        "do_rescale": st.booleans(),
+        "do_normalize": st.booleans(),
+        "rescale_factor": st.floats(1e-4, 1),
+        "image_mean": st.floats(-1, 1) | st.lists(st.floats(-1, 1), min_size=3, max_size=3),
+        "image_std": st.floats(0.1, 2) | st.lists(st.floats(0.1, 2), min_size=3, max_size=3),
+        "data_format": st.sampled_from(["channels_first", "channels_last"]),
+    },
+)
+
+
+@given(SUBSETS)
+@settings(max_examples=60, deadline=None)
+def test_any_subset_of_arguments(arguments):
+    theirs = ViTImageProcessor(**VIT)(SMALL, return_tensors="np", **arguments)["pixel_values"]
+    theirs = theirs.transpose(0, 2, 3, 1) if arguments.get("data_format") == "channels_last" else theirs
+    ours = FakeFaceImageProcessor(size=8)(SMALL, return_tensors="np", **arguments)["pixel_values"]
+    np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-3)
+    # In a call, when it is made, and from a file, they are the same.
+    kept = FakeFaceImageProcessor(size=8, **arguments)
+    again = FakeFaceImageProcessor.from_dict(json.loads(kept.to_json_string()))
+    for processor in (kept, again):
+        np.testing.assert_array_equal(processor(SMALL, return_tensors="np")["pixel_values"], ours)  # pyright: ignore
+
+
+@pytest.mark.parametrize(
+    "size", [12, {"height": 12, "width": 12}, {"shortest_edge": 12}, [12, 12], SizeDict(height=12, width=12)]
+)
+def test_the_side_in_a_call(size):
+    assert pixels(noise(), size=8).shape == (1, 3, 8, 8)
+    found = FakeFaceImageProcessor(size=8)(noise(), size=size, return_tensors="np")["pixel_values"]
+    np.testing.assert_array_equal(found, pixels(noise(), size=12))
+
+
+def test_without_resizing_the_square_keeps_its_side():
+    found = FakeFaceImageProcessor(size=8, do_resize=False, do_rescale=False, do_normalize=False)
+    (values,) = found(noise(40, 50))["pixel_values"]
+    np.testing.assert_array_equal(values, noise(40, 50)[:, 5:45].transpose(2, 0, 1))
+    with pytest.raises(ValueError, match="the pictures have several sizes: leave do_resize on"):
+        found([noise(40, 50), noise(9, 9)], return_tensors="pt")
+
+
+def test_a_tensor_goes_where_it_is_asked_to():
+    found = FakeFaceImageProcessor(size=8)(noise(), return_tensors="pt", device="meta")["pixel_values"]
+    assert found.device.type == "meta"
+    with pytest.raises(ValueError, match='device is given: it takes return_tensors="pt"'):
+        FakeFaceImageProcessor(size=8)(noise(), device="cpu")
+
+
+def test_the_order_of_channels_of_an_array_that_has_both():
+    array = np.random.default_rng(0).integers(0, 256, (3, 9, 3), np.uint8)
+    last, first = (pixels_in_order(array, order) for order in ("channels_last", "channels_first"))
+    np.testing.assert_array_equal(last, pixels(Image.fromarray(array)))
+    np.testing.assert_array_equal(first, pixels(Image.fromarray(array.transpose(1, 2, 0))))
+
+
+def pixels_in_order(array, order):
+    found = FakeFaceImageProcessor(size=8)(array, return_tensors="np", input_data_format=order)
+    return found["pixel_values"]
+
+
+WRONG = [
+    ({"nonsense": 1}, "'nonsense' is not an argument of FakeFaceImageProcessor: it takes size, crop_fraction, "),
+    ({"do_resize": "no"}, "do_resize is 'no': it takes True or False"),
+    ({"size": {"height": 8, "width": 9}}, "the output is a square"),
+    ({"size": 0}, "size is 0: the output is a square"),
+    ({"size": {"longest_edge": 8}}, "the output is a square"),
+    ({"image_mean": [0.5, 0.5]}, "it takes three numbers, or one for all"),
+    ({"image_mean": float("nan")}, "image_mean is nan: it takes three numbers"),
+    ({"image_std": [1, 0, 1]}, "it takes three numbers, other than 0, or one for all"),
+    ({"resample": 9}, "resample is 9: it takes one of NEAREST"),
+    ({"rescale_factor": "1/255"}, "rescale_factor is '1/255': it takes a number"),
+    ({"data_format": "none"}, "data_format is 'none': it takes channels_first or channels_last"),
+    ({"do_center_crop": False}, "the centre square is always cut"),
+    ({"crop_size": 8}, "crop_fraction says how large the square is"),
+    ({"do_pad": True}, "the centre square has one side"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "message"), WRONG)
+def test_what_it_cannot_do_is_refused_in_a_call_when_made_and_when_loaded(arguments, message, tmp_path):
+    processor = FakeFaceImageProcessor(size=8)
+    processor.save_pretrained(tmp_path)
+    for refuse in (
+        lambda: processor(noise(), **arguments),
+        lambda: FakeFaceImageProcessor(**arguments),
+        lambda: FakeFaceImageProcessor.from_pretrained(tmp_path, **arguments),
+        lambda: AutoImageProcessor.from_pretrained(tmp_path, **arguments),
+    ):
+        with pytest.raises(ValueError, match=r"(is|:) ") as refusal:
+            refuse()
+        assert message in str(refusal.value)
+
+
+def test_arguments_at_loading_are_kept(tmp_path):
+    FakeFaceImageProcessor(size=8).save_pretrained(tmp_path)
+    content = json.loads((tmp_path / "preprocessor_config.json").read_text())
+    assert content.keys() == {
+        "auto_map", "image_processor_type", "size", "crop_fraction", "image_mean", "image_std"
+    }  # fmt: skip
+    loaded = AutoImageProcessor.from_pretrained(tmp_path, do_normalize=False, use_fast=True, trust_remote_code=False)
+    np.testing.assert_array_equal(
+        loaded(noise(), return_tensors="np")["pixel_values"], pixels(noise(), do_normalize=False)
+    )
+    loaded.save_pretrained(tmp_path)
+    assert json.loads((tmp_path / "preprocessor_config.json").read_text()) == {**content, "do_normalize": False}

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from fakeface.data.augment import Augmentation
+from fakeface.configuration_fakeface import ARCHITECTURES
+from fakeface.delivery.augment import Augmentation
 from fakeface.recipe import Recipe, RecipeError, build_recipe, named_pictures, parse_recipe, read_recipe
 
 
@@ -44,9 +45,9 @@ def test_the_command_line_can_say_everything():
 def test_every_shipped_recipe_builds(repo):
     files = sorted((repo / "configs").glob("*.yaml"))
     recipes = {file.stem: parse_recipe([str(file)]) for file in files}
-    assert {"logistic", "cnn", "resnet50-cnn"} <= set(recipes)
+    assert {"logistic", "cnn", "resnet50-cnn", "vit-b16-cnn"} <= set(recipes)
     for name, recipe in recipes.items():
-        assert recipe.architecture in ("logistic", "cnn", "resnet50-cnn"), name
+        assert recipe.architecture in ARCHITECTURES, name
         assert recipe.augmentation_settings().flip >= 0
 
 
@@ -137,6 +138,9 @@ def test_a_value_of_the_wrong_type_is_refused(values, message):
         ({"crop_fraction": 0.0}, "crop_fraction is 0.0: it takes a number above 0, up to 1"),
         ({"crop_fraction": float("nan")}, "crop_fraction is nan: it takes a number above 0, up to 1"),
         ({"trunk_decay": float("nan")}, "trunk_decay is nan: it must be above 0"),
+        ({"face_cut": "box"}, "face_cut is 'box': it takes none or landmarks"),
+        ({"source_cap": -1}, "source_cap is -1: it must be at least 0"),
+        ({"architecture": "vit-b16-cnn", "frozen_views": -1}, "frozen_views is -1: it must be at least 0"),
     ],
 )
 def test_a_value_out_of_range_is_refused(values, message):
@@ -242,6 +246,13 @@ def test_bad_augmentation_is_refused(changes, message):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
+        ({"frozen_views": 2}, "frozen_views is 2: vit-b16-cnn takes at least 1, .* and other architectures take 0"),
+        ({"architecture": "cnn", "frozen_views": 1}, "frozen_views is 1: .* other architectures take 0"),
+        ({"architecture": "vit-b16-cnn"}, "frozen_views is 0: vit-b16-cnn takes at least 1, since its trunk does not"),
+        (
+            {"streaming": True, "data": ["x"], "face_cut": "landmarks"},
+            "streaming takes neither face_cut: landmarks nor",
+        ),
         ({"small_epochs": 1}, "small_epochs needs pooling: average; without, a model takes pictures of one size only"),
         (
             {"streaming": True, "data": ["a", "b"]},

@@ -16,9 +16,8 @@ from train_run import TINY, make_pictures, run_train, weights_sha256
 
 from fakeface.data.loading import open_dataset, prepare_splits
 from fakeface.recipe import Recipe
-from fakeface.training.building import parameter_groups
-from fakeface.training.pictures import matched_pictures
-from fakeface.training.validation import unwrap
+from fakeface.training.data import matched_pictures
+from fakeface.training.setup import parameter_groups, unwrap
 
 # Several mistakes to a process: importing torch takes longer than refusing them.
 TRY_ALL = """
@@ -90,9 +89,6 @@ def test_ranks_wait_for_one_another_for_hours(repo, tmp_path):
 import torch, train
 from fakeface.data.loading import DataError
 from fakeface.recipe import Recipe
-from fakeface.training.building import parameter_groups
-from fakeface.training.pictures import matched_pictures
-from fakeface.training.validation import unwrap
 try:
     train.train(Recipe(data=["./nowhere"], output="run"))
 except DataError:
@@ -145,6 +141,7 @@ def test_mistakes_get_one_line_and_leave_runs_alone(repo, pictures, tmp_path):
         ("--data", pictures, "--output", taken): "already holds a run",
         ("--data", pictures, "--epochs", "many"): "epochs is 'many'",
         ("--data", pictures, "--architecture", "vit"): "unknown architecture 'vit'",
+        ("--data", pictures, "--architecture", "vit-b16-cnn", "--frozen-views", 1): "vit-b16-cnn takes average",
         ("--data", pictures, "--hold-out", "midjourney"): "hold_out names ['midjourney']",
         ("--data", pictures, "--trunk-weights", "weights.pth", "--architecture", "resnet50-cnn"): ".safetensors",
     }

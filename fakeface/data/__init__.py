@@ -1,1 +1,1 @@
-"""From pictures to training data: loading, splits and delivery augmentation."""
+"""Datasets of labelled faces: open, split, equalise, match."""

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from .channels import encode
+from ..delivery.channels import encode
+from ..utils.errors import OptionError
 
 CODECS = ("JPEG", "WEBP", "AVIF")
 SUBSAMPLINGS = ("4:4:4", "4:2:2", "4:2:0")
@@ -40,18 +41,18 @@ class History:
         wanted = {"size": int, "square": bool, "codec": str, "subsampling": str}
         for name, kind in wanted.items():
             if type(value := getattr(self, name)) is not kind:
-                raise ValueError(f"{name} is {value!r}: it takes a value of type {kind.__name__}")
+                raise OptionError(f"{name} is {value!r}: it takes a value of type {kind.__name__}")
         if not isinstance(self.quality, tuple | list) or [type(value) for value in self.quality] != [int, int]:
-            raise ValueError(f"quality is {self.quality!r}: it takes two whole numbers, lowest and highest")
+            raise OptionError(f"quality is {self.quality!r}: it takes two whole numbers, lowest and highest")
         if self.codec not in CODECS:
-            raise ValueError(f"codec is {self.codec!r}: it takes {', '.join(CODECS)}")
+            raise OptionError(f"codec is {self.codec!r}: it takes {', '.join(CODECS)}")
         if self.subsampling not in SUBSAMPLINGS:
-            raise ValueError(f"subsampling is {self.subsampling!r}: it takes {', '.join(SUBSAMPLINGS)}")
+            raise OptionError(f"subsampling is {self.subsampling!r}: it takes {', '.join(SUBSAMPLINGS)}")
         if not 16 <= self.size <= 8192:
-            raise ValueError(f"size is {self.size}: it takes 16 to 8192 pixels")
+            raise OptionError(f"size is {self.size}: it takes 16 to 8192 pixels")
         low, high = self.quality
         if not 1 <= low <= high <= 100:
-            raise ValueError(f"quality is {list(self.quality)}: it takes a lowest and a highest from 1 to 100")
+            raise OptionError(f"quality is {list(self.quality)}: it takes a lowest and a highest from 1 to 100")
 
 
 def equalise(picture: Image.Image, history: History, rng: np.random.Generator) -> bytes:
@@ -60,7 +61,7 @@ def equalise(picture: Image.Image, history: History, rng: np.random.Generator) -
     Args:
         picture: upright RGB, as `fakeface.images.load_picture` returns it.
         history: the same for every picture of a dataset.
-        rng: of this picture, such as `fakeface.data.augment.sample_rng(seed, 0, index)`; it draws the quality.
+        rng: of this picture, such as `fakeface.delivery.augment.sample_rng(seed, 0, index)`; it draws the quality.
 
     Returns:
         A picture file; equal arguments give equal bytes.

@@ -1,12 +1,17 @@
-"""What a picture file tells about itself before a pixel is decoded: format, quantisation tables, metadata.
+"""What a picture file tells about itself: format, quantisation tables, metadata, and what it was as it came.
 
-Only headers are walked, within the file's length; no picture is opened here (see `fakeface.images` for that).
+Of headers only what lies within the file's length is walked.
 """
+
+from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import islice
+from typing import Any, NamedTuple
 
-from fakeface.file_parts import (
+from PIL import Image
+
+from ..images.file_parts import (
     FORMATS,
     MOST_PARTS,
     file_format,
@@ -16,6 +21,7 @@ from fakeface.file_parts import (
     quantisation_tables,
     webp_chunks,
 )
+from ..images.load import Limits, load_picture
 
 _START_OF_FRAME = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 
@@ -29,7 +35,7 @@ def format_facts(data: bytes) -> dict[str, float]:
 def jpeg_facts(data: bytes) -> dict[str, float]:
     """Quality as libjpeg counts it, sums of the quantisation tables, chroma subsampling, and whether progressive.
 
-    Files that are no JPEG, and facts a JPEG lacks, give -1.
+    Files that are not JPEG, and facts a JPEG lacks, give -1.
     """
     names = "quality luma_table chroma_table first_step subsampling progressive"
     facts: dict[str, float] = {name: -1.0 for name in names.split()}
@@ -58,7 +64,7 @@ def metadata_facts(data: bytes) -> dict[str, float]:
 
 
 def _metadata(data: bytes) -> Iterator[tuple[str | None, int]]:
-    """Kind and length of each part of a file, one at a time; None for what is no metadata."""
+    """Kind and length of each part of a file, one at a time; None for what is not metadata."""
     found = file_format(data)
     if found == "JPEG":
         return ((_jpeg_kind(marker, payload), len(payload)) for marker, payload in jpeg_segments(data))
@@ -89,3 +95,38 @@ def _jpeg_kind(marker: int, payload: bytes) -> str | None:
         return "comment"
     # JFIF's own header has 14 bytes in every file; more is a thumbnail.
     return "other" if 0xE0 <= marker <= 0xEF and not (marker == 0xE0 and len(payload) == 14) else None
+
+
+# Sampling factors of the luminance in a JPEG's frame header, with chroma at 1x1, which is what encoders write.
+_SAMPLINGS = {0x11: "4:4:4", 0x21: "4:2:2", 0x22: "4:2:0"}
+
+
+class Native(NamedTuple):
+    """Facts of one picture file. The names are those of the columns."""
+
+    native_width: int  # pixels, upright
+    native_height: int
+    native_format: str  # of `fakeface.data.file_facts.FORMATS`, `other`, or `RAW` for bare pixels
+    native_jpeg_quality: int  # 1 to 100 on libjpeg's scale; -1 if it is not a JPEG
+    native_subsampling: str  # 4:4:4, 4:2:2, 4:2:0 or other; `none` if it is not a JPEG
+    native_has_metadata: bool  # EXIF, XMP, a colour profile, a comment; told of JPEG, PNG and WebP
+
+
+def read_native(data: Any, name: str, limits: Limits) -> tuple[Image.Image, Native]:
+    """Decode a picture once: upright RGB, and the facts of its file.
+
+    Args:
+        data: bytes of a file, or pixels as `load_picture` takes them.
+        name: for the error.
+        limits: what it may cost.
+
+    Raises:
+        PictureError: the picture is refused.
+    """
+    picture = load_picture(data, name=name, limits=limits)
+    if not isinstance(data, bytes):
+        return picture, Native(*picture.size, "RAW", -1, "none", False)
+    jpeg = jpeg_facts(data)
+    sampling = "none" if jpeg["subsampling"] < 0 else _SAMPLINGS.get(int(jpeg["subsampling"]), "other")
+    has_metadata = any(metadata_facts(data).values())
+    return picture, Native(*picture.size, file_format(data), int(jpeg["quality"]), sampling, has_metadata)

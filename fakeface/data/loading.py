@@ -2,79 +2,91 @@
 
 import glob
 import hashlib
+import logging
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
 import pyarrow.compute as pc
-from datasets import ClassLabel, Dataset, DatasetDict, Image, Value, concatenate_datasets, load_dataset
+from datasets import ClassLabel, Dataset, DatasetDict, Features, Value, concatenate_datasets, load_dataset
 from datasets import config as datasets_config
 from huggingface_hub.constants import HF_HUB_CACHE
 
 from ..configuration_fakeface import LABELS
-from ..images import PictureError, list_pictures, load_picture
+from ..images.load import PictureError, list_pictures, load_picture
+from ..utils.label_names import SPLITS, LabelsError, stated_order, told_by_folders
+from ..utils.spread import spread_evenly
+from .columns import FACE_COLUMNS, FAMILY, normalise
+from .names import DataError, refuse_missing
+from .sources.layout import metadata_lists, own_list
+from .sources.reference import UNTOLD, Reference
+from .sources.tables import CsvList
 from .splits import assign_splits, near_duplicate_groups, phash, unknown_names
+
+logger = logging.getLogger(__name__)
 
 # `split_hint` values of datasets that name their own held-out sources.
 UNSEEN_HINTS = {"unseen", "unseen-source"}
 PHASH = re.compile("[0-9a-f]{16}")
-# What a dataset may say of its pictures' files as they were found, and which pictures belong together.
-NATIVE = {
-    "native_width": "int64",
-    "native_height": "int64",
-    "native_format": "string",
-    "native_jpeg_quality": "int64",
-    "native_subsampling": "string",
-    "native_has_metadata": "bool",
-}
-TOGETHER = {"group": "int64", "pair": "int64"}
 
 
-class DataError(ValueError):
-    """The data cannot be used; the message names it and the cure."""
-
-
-def open_dataset(data: str | list[str], *, records: bool = False, columns: Sequence[str] = ()) -> Dataset:
+def open_dataset(
+    data: str | list[str], *, records: bool = False, columns: Sequence[str] = (), labels: Sequence[str] = ()
+) -> Dataset:
     """Open a dataset with the columns `image` (undecoded), `label`, `source` and `generator`.
+
+    Labels are told by their names (see `fakeface.utils.label_names`), in whatever order these are numbered.
 
     Args:
         data: one or several of: a parquet file or glob; a folder of parquet files; a folder with `real/` and
-            `generated/` inside, where a deeper folder names the source (`generated/stylegan2/a.jpg`); a Hub dataset.
+            `generated/` (or `fake/`, `ai/`, …) inside, where a deeper folder names the source
+            (`generated/stylegan2/a.jpg`), and which may stand in `train/`, `validation/` and `test/`; a folder with
+            lists called metadata.csv or metadata.jsonl; such a list under any name, with the columns `path` (or
+            `file_name`, `image`) and `label`; a Hub dataset.
         records: keep the columns of `NATIVE` and `TOGETHER` too, where they are there.
         columns: keep these too.
+        labels: what labels mean that are numbers without names, in the order of the numbers: `("real", "generated")`
+            or `("generated", "real")`. Without, such labels are refused.
 
     Raises:
-        DataError: nothing is there, or a column or label is not as it must be.
+        DataError: nothing is there, a column is not as it must be, or nothing says what the labels mean.
     """
-    parts = [_open_one(part, records, columns) for part in ([data] if isinstance(data, str) else data)]
-    if not parts:
-        raise DataError("no data given: name parquet files, an image folder or a Hub dataset")
+    names = [data] if isinstance(data, str) else data
+    refuse_missing(names)
+    try:
+        stated = stated_order(labels)
+    except LabelsError as error:
+        raise DataError(str(error)) from None
+    parts = [_open_one(part, records, columns, stated) for part in names]
     return concatenate_datasets(parts)
 
 
-def _open_one(data: str, records: bool, columns: Sequence[str]) -> Dataset:
+def _open_one(data: str, records: bool, columns: Sequence[str], stated: tuple[str, ...]) -> Dataset:
     path = Path(data).expanduser()
     if path.is_dir():
         # Beside its `data/`, a dataset that `fakeface data build` made has a parquet file of rejects.
         built = path / "build.json"
         files = sorted(str(file) for file in (path / "data" if built.is_file() else path).rglob("*.parquet"))
         if not files:
-            return normalise(_image_folder(path), data, records, columns)
+            return normalise(_image_folder(path, stated), data, records, columns)
         dataset = _parquet(files, data)
+    elif path.is_file() and path.suffix.lower() in (".csv", ".jsonl"):
+        return normalise(_of_folder(path.parent, [own_list(path.name, stated)], [path]), data, records, columns)
     elif files := [str(path)] if path.is_file() else sorted(glob.glob(str(path), recursive=True)):
         if not all(file.endswith(".parquet") for file in files):
-            raise DataError(f"{data}: give parquet files, a folder, or the name of a Hub dataset")
+            raise DataError(f"{data}: give parquet files, a CSV or JSONL list, a folder, or the name of a Hub dataset")
         dataset = _parquet(files, data)
     elif data.count("/") <= 1 and not data.startswith((".", "~", "/")) and "*" not in data:
         dataset = _hub_dataset(data)
     else:
-        raise DataError(f"{data}: no such file or folder")
-    return own_pictures(normalise(dataset, data, records, columns))
+        raise DataError(f"{data}: no such file or folder; check the path")
+    return own_pictures(normalise(dataset, data, records, columns, stated))
 
 
 def own_pictures(dataset: Dataset) -> Dataset:
-    """Without the paths of rows that hold no bytes: a stranger's table could name any file of this machine.
+    """Without the paths of rows that hold no bytes: an untrusted table could name any file of this machine.
 
     What `datasets` fetched itself, the pictures of a Hub dataset made of files, lies in its cache and stays.
     """
@@ -92,6 +104,11 @@ def own_pictures(dataset: Dataset) -> Dataset:
     return dataset.map(
         lambda batch: {"image": [own(image) for image in batch["image"]]}, batched=True, features=dataset.features
     )
+
+
+def take_evenly(dataset: Dataset, limit: int) -> Dataset:
+    """At most `limit` pictures, evenly spread over the dataset; all of them for 0."""
+    return dataset.select(spread_evenly(len(dataset), limit)) if 0 < limit < len(dataset) else dataset
 
 
 def _parquet(files: list[str], data: str) -> Dataset:
@@ -113,68 +130,68 @@ def _hub_dataset(name: str) -> Dataset:
     for split, dataset in loaded.items():
         # A single split is all there is, whatever its name, and is ours to split.
         if len(loaded) > 1 and "split" not in dataset.column_names:
-            dataset = dataset.add_column("split", [str(split)] * len(dataset))
+            dataset = dataset.add_column("split", [SPLITS.get(str(split).lower(), str(split))] * len(dataset))
         named.append(dataset)
     return concatenate_datasets(named)
 
 
-def _image_folder(path: Path) -> Dataset:
-    rows: dict[str, list[Any]] = {"image": [], "label": [], "source": [], "generator": []}
-    for label, name in enumerate(LABELS):
-        if not (path / name).is_dir():
-            raise DataError(f"{path}: no folder {name!r} in it; lay pictures out as real/… and generated/…")
-        for file in list_pictures([path / name]):
-            deeper = file.relative_to(path / name).parts[:-1]
-            rows["image"].append(str(file))
-            rows["label"].append(label)
-            rows["source"].append(deeper[0] if deeper else f"{path.name}-{name}")
-            rows["generator"].append("none" if name == "real" else (deeper[0] if deeper else "unknown"))
-    return Dataset.from_dict(rows)
+def _image_folder(path: Path, stated: tuple[str, ...]) -> Dataset:
+    lists = metadata_lists(path, stated)
+    return _of_folder(path, lists, [file for each in lists for file in sorted(path.rglob(each.file))])
 
 
-def check_features(features: Mapping[str, Any], data: str) -> None:
-    """Raises DataError where `image` or `label` is missing, or label names are not ours in our order."""
-    for column in ("image", "label"):
-        if column not in features:
-            raise DataError(f"{data}: no column {column!r}; found {', '.join(features) or 'none'}")
-    label = features["label"]
-    if isinstance(label, ClassLabel) and list(label.names) != list(LABELS):
-        raise DataError(f"{data}: labels are {list(label.names)}; they must be {list(LABELS)}, in this order")
+def _of_folder(path: Path, lists: Sequence[CsvList], files: Sequence[Path]) -> Dataset:
+    """The pictures of a folder as rows of paths, labelled by lists or, without any, by the folders they lie in."""
+    problems: list[str] = []
+    if lists:
+        of_file = {each.file: each for each in lists}
+        found = [reference for file in files for reference in of_file[file.name].of_file(file, path, problems)]
+    else:
+        found = [Reference("", file.relative_to(path).as_posix()) for file in list_pictures([path])]
+    if problems:
+        raise DataError(problems[0])
+    rows: list[tuple[str, int, str, str, str | None]] = []
+    untold: list[str] = []
+    for reference in found:
+        folders = reference.path.split("/")[:-1]
+        try:
+            told = told_by_folders(folders)
+        except LabelsError as error:
+            if reference.label == UNTOLD:
+                raise DataError(f"{path}: {error}") from None
+            told = None
+        label = told.label if told and reference.label == UNTOLD else reference.label
+        if label == UNTOLD:
+            untold.append(reference.path)
+            continue
+        deeper = told.deeper if told and told.label == label else ""
+        source = deeper or f"{path.name}-{LABELS[label]}"
+        generator = "none" if label == 0 else reference.generator or deeper or "unknown"
+        split = next((SPLITS[name.lower()] for name in folders if name.lower() in SPLITS), None)
+        rows.append((str(path / reference.path), label, source, generator, split))
+    _tell_of(untold, path, {label for _, label, *_ in rows})
+    if not lists:
+        rows.sort(key=itemgetter(1))  # all that is real comes first, whatever the folders are called
+    names = ["image", "label", "source", "generator", *(["split"] if any(split for *_, split in rows) else [])]
+    kinds = {name: ClassLabel(names=list(LABELS)) if name == "label" else Value("string") for name in names}
+    columns = {name: [row[i] for row in rows] for i, name in enumerate(names)}
+    return Dataset.from_dict(columns, features=Features(kinds))
 
 
-def normalise(dataset: Dataset, data: str, records: bool, columns: Sequence[str]) -> Dataset:
-    """Bring types to one form; refuse what would silently train on the wrong labels."""
-    if not len(dataset):
-        raise DataError(f"{data}: no pictures in it")
-    check_features(dataset.features, data)
-    if not set(dataset.unique("label")) <= set(range(len(LABELS))):
-        found = ", ".join(sorted(map(str, dataset.unique("label"))))
-        raise DataError(f"{data}: labels must be 0 (real) and 1 (generated), not {found}")
-    for column, value in (("source", Path(data).name), ("generator", "unknown")):
-        if column not in dataset.column_names:
-            dataset = dataset.add_column(column, [value] * len(dataset))
-        dataset = dataset.cast_column(column, Value("string"))
-    dataset = dataset.cast_column("image", Image(decode=False))
-    keep = ["image", "label", "source", "generator", "split", "split_hint", "phash"]
-    if records:
-        dataset = _typed(dataset, data, {**NATIVE, **TOGETHER})
-        keep += [*NATIVE, *TOGETHER]
-    if missing := [column for column in columns if column not in dataset.column_names]:
-        raise DataError(f"{data}: no column {missing[0]!r}; found {', '.join(dataset.column_names)}")
-    keep += [column for column in columns if column not in keep]
-    dataset = dataset.select_columns([column for column in keep if column in dataset.column_names])
-    return dataset.cast_column("label", ClassLabel(names=list(LABELS)))
+def _tell_of(untold: Sequence[str], path: Path, labels: set[int]) -> None:
+    """Log which pictures of a folder are left out, since nothing tells their label.
 
-
-def _typed(dataset: Dataset, data: str, kinds: dict[str, str]) -> Dataset:
-    """Cast those columns that are there, so that several datasets fit together."""
-    for column, kind in kinds.items():
-        if column in dataset.column_names:
-            try:
-                dataset = dataset.cast_column(column, Value(kind))
-            except Exception as error:  # Arrow has a type for each way in which values do not fit
-                raise DataError(f"{data}: column {column!r} does not hold values of type {kind} ({error})") from error
-    return dataset
+    Raises:
+        DataError: there are no others, or the others have one label alone.
+    """
+    if not labels and not untold:
+        raise DataError(f"{path}: no pictures in it; lay them out as real/… and generated/…")
+    if len(labels) < len(LABELS) and untold:
+        cure = "lay pictures out as real/… and generated/…, or list them in a metadata.csv"
+        raise DataError(f"{path}: nothing says whether {untold[0]} is real; {cure}")
+    if untold:
+        logger.warning("%s: %d pictures are left out that no folder calls real or generated, such as %s",
+                       path, len(untold), untold[0])  # fmt: skip
 
 
 def examine(row: dict[str, Any], index: int) -> dict[str, str]:
@@ -216,7 +233,8 @@ def prepare_splits(
 ) -> tuple[DatasetDict, list[str]]:
     """Refuse broken pictures and split the rest; near duplicates never stand on both sides.
 
-    A `split` column is obeyed as it is. Otherwise pictures of the sources and generators in `hold_out`, and those
+    A `split` column is obeyed as it is; where it names no validation pictures, they are taken from those to train on.
+    Otherwise pictures of the sources and generators in `hold_out`, and those
     whose `split_hint` says so, become `unseen`, and the others are split per source.
 
     Args:
@@ -245,6 +263,8 @@ def prepare_splits(
         splits = list(dataset["split"])
         if not all(splits):
             raise DataError("some pictures name their split and some do not: give all parts of the data one, or none")
+        if fractions[0] and "validation" not in splits:
+            splits = _with_validation(dataset, splits, fractions[0], seed)
     else:
         hints = dataset["split_hint"] if "split_hint" in dataset.column_names else [""] * len(dataset)
         columns = zip(dataset["source"], dataset["generator"], hints, strict=True)
@@ -257,6 +277,16 @@ def prepare_splits(
     if "train" not in rows:
         raise DataError(f"no pictures to train on; the splits found are {sorted(rows)}")
     return DatasetDict({split: dataset.select(rows[split]) for split in sorted(rows)}), refused
+
+
+def _with_validation(dataset: Dataset, splits: Sequence[str], share: float, seed: int) -> list[str]:
+    """The splits, with a share of the training pictures for validation, no near duplicates on both sides."""
+    rows = [i for i, split in enumerate(splits) if split == "train"]
+    part = dataset.select(rows)
+    groups = near_duplicate_groups(part["phash"])
+    told = assign_splits(part["source"], groups, part["sha256"], [False] * len(rows), (share, 0.0), seed)
+    found = dict(zip(rows, told, strict=True))
+    return [found.get(i, split) for i, split in enumerate(splits)]
 
 
 def training_only(
@@ -280,6 +310,9 @@ def training_only(
     groups = near_duplicate_groups([*others, *dataset["phash"]])
     taken = set(groups[: len(others)])
     extra = dataset.select([i for i, group in enumerate(groups[len(others) :]) if group not in taken])
+    optional = [name for name in (FAMILY, *FACE_COLUMNS) if name in training.column_names]
+    for column in (name for name in optional if name not in extra.column_names):
+        extra = extra.add_column(column, [None] * len(extra), feature=training.features[column])  # pyright: ignore
     return extra.select_columns(training.column_names).cast(training.features), refused
 
 

@@ -9,7 +9,6 @@ whatever these measures do not see.
 
 import json
 import math
-import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -22,8 +21,9 @@ from scipy.fft import dctn, idctn
 from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import cdist
 
-from ..images import PictureError, load_picture
-from .augment import sample_rng
+from ..delivery.augment import sample_rng
+from ..images.load import PictureError, load_picture
+from ..utils.files import clear_write_errors, replace_folder
 from .equalise import History, resized, save
 from .loading import DataError
 from .measures import bytes_per_pixel, centre_square, colour, greyness, light, sharpness
@@ -81,7 +81,7 @@ def match_dataset(
     history = history or History()
     processes = workers if workers > 1 else None
     looks = dataset.map(
-        Look(history, crop_fraction),
+        Measures(history, crop_fraction),
         with_indices=True,
         num_proc=processes,
         desc="Measuring",
@@ -113,7 +113,7 @@ def match_dataset(
 
 
 @dataclass(frozen=True)
-class Look:
+class Measures:
     """Measures of one row: what pictures are matched by."""
 
     history: History
@@ -341,18 +341,17 @@ def refuse_used(folder: Path) -> None:
     if any(folder.rglob("*.parquet")):
         raise DataError(f"{folder}: holds a dataset already; name another folder")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise DataError(f"{folder}: is no empty folder; name another one")
+        raise DataError(f"{folder}: is not an empty folder; name another one")
 
 
 def write_matched(matched: Matched, folder: Path, history: History, seed: int) -> None:
     """Write a matched dataset as parquet shards, and `history.json` with what was done; whole, or not at all.
 
     Raises:
-        DataError: the folder holds something already, or cannot be written.
+        DataError, OutputError: the folder holds something already, or cannot be written.
     """
     refuse_used(folder)
     folder = folder.resolve()
-    fresh = folder.with_name(f".{folder.name}.writing")
     shards = max(1, math.ceil(len(matched.dataset) / SHARD))
     record = {
         "history": asdict(history),
@@ -361,14 +360,8 @@ def write_matched(matched: Matched, folder: Path, history: History, seed: int) -
         "refused": matched.refused,
         "left_out": matched.left_out,
     }
-    try:
-        shutil.rmtree(fresh, ignore_errors=True)  # of a run that was killed
-        fresh.mkdir(parents=True)
+    with clear_write_errors(folder, "name another folder"), replace_folder(folder) as fresh:
         for i in range(shards):
             shard = matched.dataset.shard(shards, i, contiguous=True)
             shard.to_parquet(fresh / f"matched-{i:05}-of-{shards:05}.parquet")
         (fresh / "history.json").write_text(json.dumps(record, indent=2) + "\n")
-        fresh.replace(folder)  # which may be there, and empty
-    except OSError as error:
-        shutil.rmtree(fresh, ignore_errors=True)  # a full disk gets its room back
-        raise DataError(f"{folder}: cannot be written ({error.strerror or error}); name another folder") from error

@@ -11,6 +11,8 @@ import numpy as np
 from PIL import Image
 from scipy.fft import fft2
 
+from ..utils.spread import spread_evenly
+
 MEASURED_SIDE = 128  # pixels; the side at which light, colour and sharpness are compared, whatever a picture's size
 SPECTRUM_WINDOW = 32  # pixels; side of a window of the background's spectrum
 SPECTRUM_BANDS = 12
@@ -114,8 +116,7 @@ def background_spectrum(picture: Image.Image, face: tuple[float, float, float, f
     ]
     if not windows:
         return [math.nan] * SPECTRUM_BANDS
-    if len(windows) > MOST_WINDOWS:
-        windows = [windows[i] for i in np.linspace(0, len(windows) - 1, MOST_WINDOWS).astype(int)]
+    windows = [windows[i] for i in spread_evenly(len(windows), MOST_WINDOWS)]
     profile = radial_profile(power(np.stack(windows)).mean(axis=0), SPECTRUM_BANDS)
     return (profile - profile.mean()).tolist()
 

@@ -22,15 +22,16 @@ import numpy as np
 import torch
 from PIL import Image
 
-from ..images import PictureError, load_picture
-from .augment import sample_rng
+from ..delivery.augment import sample_rng
+from ..images.load import PictureError, load_picture
+from ..utils.errors import FakefaceError
 from .equalise import History, equalise
 
 LARGEST_SIDE = 1024  # pixels; larger pictures are shrunk: the models are made for this, and memory grows with the area
 STEP = 32  # pixels; sides are padded to a multiple of it, which every autoencoder's downscaling divides
 
 
-class ReconstructionError(ValueError):
+class ReconstructionError(FakefaceError):
     """The autoencoder cannot be used; the message names it and the cure."""
 
 

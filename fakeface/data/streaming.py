@@ -2,15 +2,28 @@
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from datasets import Dataset, DatasetDict, Image, IterableDataset, IterableDatasetDict, load_dataset
+from datasets import (
+    ClassLabel,
+    Dataset,
+    DatasetDict,
+    Features,
+    Image,
+    IterableDataset,
+    IterableDatasetDict,
+    load_dataset,
+)
 from huggingface_hub import HfApi
 
-from .loading import DataError, check_features, checked, normalise, own_pictures
+from ..configuration_fakeface import LABELS
+from ..utils.label_names import LabelsError, stated_order
+from .columns import label_of, label_table, normalise
+from .loading import DataError, checked, own_pictures
 
 TRAIN, VALIDATION = "train", "validation"
 
@@ -33,7 +46,9 @@ class Stream:
         return (stated.num_examples or 0) if stated else 0
 
 
-def open_stream(data: str, folder: Path, workers: int = 1) -> tuple[Stream, DatasetDict, list[str]]:
+def open_stream(
+    data: str, folder: Path, workers: int = 1, labels: Sequence[str] = ()
+) -> tuple[Stream, DatasetDict, list[str]]:
     """Open a dataset that names its own splits, without fetching its training pictures.
 
     Args:
@@ -41,6 +56,7 @@ def open_stream(data: str, folder: Path, workers: int = 1) -> tuple[Stream, Data
             `fakeface data build` and `fakeface data push` are.
         folder: where the pictures of the other splits are kept.
         workers: processes that decode those.
+        labels: as for `fakeface.data.loading.open_dataset`.
 
     Returns:
         The training pictures, undecoded; the other splits, with `phash` and `sha256` columns; and the messages of
@@ -49,6 +65,10 @@ def open_stream(data: str, folder: Path, workers: int = 1) -> tuple[Stream, Data
     Raises:
         DataError: the data cannot be opened, lacks one of the two splits, or columns are not as they must be.
     """
+    try:
+        stated = stated_order(labels)
+    except LabelsError as error:
+        raise DataError(str(error)) from None
     try:
         identity = identity_of(data)
         loaded = load_dataset(data, revision=None if Path(data).is_dir() else identity, streaming=True)
@@ -63,16 +83,26 @@ def open_stream(data: str, folder: Path, workers: int = 1) -> tuple[Stream, Data
     held_out, refused = DatasetDict(), []
     for name, rows in loaded.items():
         if name != TRAIN:
-            part = own_pictures(normalise(at_hand(rows, folder / str(name)), data, False, ()))
+            part = own_pictures(normalise(at_hand(rows, folder / str(name)), data, False, (), stated))
             held_out[str(name)], messages = checked(part, workers)
             refused += messages
-    return Stream(undecoded(loaded[TRAIN], data), identity), held_out, refused
+    return Stream(undecoded(loaded[TRAIN], data, stated), identity), held_out, refused
 
 
-def undecoded(rows: IterableDataset, data: str) -> IterableDataset:
-    """A stream's `image`, as bytes, and `label`. Raises DataError for other columns and labels than ours."""
-    check_features(rows.features or {}, data)
-    return rows.select_columns(["image", "label"]).cast_column("image", Image(decode=False))
+def undecoded(rows: IterableDataset, data: str, stated: Sequence[str] = ()) -> IterableDataset:
+    """A stream's `image`, as bytes, and `label`, as ours. Raises DataError where a column is missing or untold."""
+    table = label_table(rows.features or {}, data, stated)
+    rows = rows.select_columns(["image", "label"]).cast_column("image", Image(decode=False))
+    if table == list(range(len(LABELS))):
+        return rows
+    features = Features({"image": Image(decode=False), "label": ClassLabel(names=list(LABELS))})
+    return rows.map(partial(_with_our_label, table=table, data=data, stated=tuple(stated)), features=features)
+
+
+def _with_our_label(
+    row: dict[str, Any], table: Sequence[int] | None, data: str, stated: Sequence[str]
+) -> dict[str, Any]:
+    return {"label": label_of(row["label"], table, data, stated)}
 
 
 def at_hand(rows: IterableDataset, folder: Path) -> Dataset:

@@ -1,7 +1,9 @@
-"""What `train.py` is made of: pictures, model, loop, checkpoints, validation and the run folder, on accelerate."""
+"""The heavy parts of `train.py`: batches, model, checkpoints, what ranks agree on and the run folder, on accelerate."""
+
+from ..utils.errors import FakefaceError
 
 
-class TrainingError(RuntimeError):
+class TrainingError(FakefaceError):
     """Training cannot go on; the message says where it stopped. Raised on every rank, or on none."""
 
 

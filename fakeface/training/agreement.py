@@ -1,19 +1,21 @@
 """Ranks that do something together and all hear of it when one fails; else the others would wait for it forever."""
 
 import pickle
-from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
 
 from accelerate import Accelerator
-from accelerate.utils import broadcast_object_list, gather_object
 from safetensors import SafetensorError
 
+from ..utils.errors import FakefaceError
+from ..utils.ranks import in_a_line, on_each, on_first
 from . import TrainingError
 
 Value = TypeVar("Value")
 # What writers and readers raise for a full disk or a broken file; RuntimeError is torch's. A fault of the program goes
 # its own way, with its traceback.
-FAILURES = (OSError, RuntimeError, EOFError, pickle.UnpicklingError, SafetensorError)
+FAILURES = (FakefaceError, OSError, RuntimeError, EOFError, pickle.UnpicklingError, SafetensorError)
 
 
 def everywhere(accelerator: Accelerator, what: str, work: Callable[[], Value]) -> Value:
@@ -27,43 +29,22 @@ def everywhere(accelerator: Accelerator, what: str, work: Callable[[], Value]) -
     Raises:
         TrainingError: on every rank, if it failed on one.
     """
-    result, mine = None, None
+    with _named(what):
+        return on_each(work)
+
+
+def on_main(accelerator: Accelerator, what: str, work: Callable[[], Any]) -> None:
+    """The main process does something while the others wait; arguments and errors as of `everywhere`."""
+    with _named(what):
+        on_first(work)
+
+
+@contextmanager
+def _named(what: str) -> Iterator[None]:
     try:
-        result = work()
-    except Exception as error:  # whatever it is: the other ranks wait for a word
-        mine = error
-    told = gather_object(["" if mine is None else words(mine)])
-    failures = [f"rank {rank}: {text}" for rank, text in enumerate(told) if text]
-    if failures:
-        raise TrainingError(f"cannot {what} ({'; '.join(failures)})") from mine
-    return cast(Value, result)
+        yield
+    except FAILURES as error:
+        raise TrainingError(f"cannot {what} ({in_a_line(error)})") from error
 
 
-def on_main(
-    accelerator: Accelerator, what: str, work: Callable[[], Any], more: tuple[type[Exception], ...] = ()
-) -> None:
-    """The main process does something while the others wait.
-
-    Args:
-        accelerator, what, work: as for `everywhere`.
-        more: errors that are no fault of the program either.
-
-    Raises:
-        TrainingError: on every rank, if it failed.
-    """
-    failure = [""]
-    if accelerator.is_main_process:
-        try:
-            work()
-        except (*FAILURES, *more) as error:
-            failure = [words(error)]
-    broadcast_object_list(failure)
-    if failure[0]:
-        raise TrainingError(f"cannot {what} ({failure[0]})")
-
-
-def words(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
-
-
-__all__ = ["everywhere", "on_main", "words"]
+__all__ = ["everywhere", "on_main"]

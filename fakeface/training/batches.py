@@ -15,10 +15,10 @@ from datasets import IterableDataset
 from datasets.distributed import split_dataset_by_node
 from torch.utils.data import DataLoader, default_collate
 
-from ..data.augment import sample_rng
 from ..data.loading import DataError
-from ..data.pictures import BalancedSampler, Pictures, View
-from ..images import PictureError, load_picture
+from ..data.views import BalancedSampler, Pictures, View
+from ..delivery.augment import sample_rng
+from ..images.load import PictureError, load_picture
 from ..recipe import Recipe
 from .stopping import outlive_first_sigterm
 

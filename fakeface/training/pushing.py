@@ -1,4 +1,4 @@
-"""What a training sends to the Hub where `push_to_hub` names a repository: its best models, and its result."""
+"""A training's model sent to the Hub: the best so far to a branch of its own, and the calibrated one at the end."""
 
 import shutil
 import tempfile
@@ -6,12 +6,14 @@ from pathlib import Path
 
 from accelerate import Accelerator
 
-from ..evaluation import REPORT
-from ..model_export import export_folder
-from ..push import push_model
+from ..evaluation.report import REPORT
+from ..hub.upload import check_login, check_repo_name, push_folder
 from ..recipe import Recipe
-from ..upload import check_login, check_repo_name, push_folder
-from .agreement import TrainingError, on_main
+from ..release.export import export_folder
+from ..release.push import push_model
+from ..utils.errors import FakefaceError
+from . import TrainingError
+from .agreement import on_main
 
 BRANCH = "checkpoints"
 
@@ -24,7 +26,7 @@ def check_push(recipe: Recipe, accelerator: Accelerator) -> None:
         check_login(recipe.push_to_hub)
 
     if recipe.push_to_hub:
-        on_main(accelerator, f"push to {recipe.push_to_hub}", ask, (ValueError,))
+        on_main(accelerator, f"push to {recipe.push_to_hub}", ask)
 
 
 def push_best(run: Path, recipe: Recipe, accelerator: Accelerator) -> None:
@@ -39,7 +41,7 @@ def push_best(run: Path, recipe: Recipe, accelerator: Accelerator) -> None:
             push_folder(
                 folder, repo, revision=BRANCH, private=recipe.push_private, message="The best model of the run so far"
             )
-    except ValueError as error:
+    except FakefaceError as error:
         accelerator.print(f"the best model so far stays here: {error}")
 
 
@@ -59,7 +61,7 @@ def push_result(run: Path, recipe: Recipe, accelerator: Accelerator) -> None:
 
     if repo:
         try:
-            on_main(accelerator, f"push to {repo}", push, (ValueError,))
+            on_main(accelerator, f"push to {repo}", push)
         except TrainingError as error:
             raise TrainingError(f"{error}; the model is in {folder}: fakeface push {folder} {repo}") from None
 

@@ -5,7 +5,6 @@ import dataclasses
 import importlib.metadata
 import io
 import json
-import os
 import platform
 import shlex
 import sys
@@ -15,23 +14,18 @@ from typing import Any
 from accelerate import Accelerator
 from datasets import Dataset, DatasetDict
 
-from ..checksums import sha256_of
 from ..data.loading import DataError, fingerprint
 from ..data.streaming import Stream
-from ..devices import hardware
-from ..evaluation import seen_generators
-from ..model_folder import WEIGHTS, find_folder
+from ..detector.runtime import hardware
+from ..evaluation.report import seen_generators
+from ..evaluation.subjects import weights_sha256
+from ..model_folder.opening import find_folder
 from ..recipe import Recipe, RecipeError
+from ..utils.files import replace_text
+from .command import RUN_RECORD
 
 PACKAGES = ("fakeface", "torch", "timm", "transformers", "datasets", "accelerate", "evaluate", "pillow", "numpy")
-RUN_RECORD = "run.json"
 CURVES = "curves.csv"
-
-
-def refuse_taken(run: Path, recipe: Recipe) -> None:
-    """Raises RecipeError where the folder holds a run that was not asked for."""
-    if (run / RUN_RECORD).exists() and not recipe.resume:
-        raise RecipeError(f"output {run} already holds a run: add --resume to go on with it, or name another folder")
 
 
 def describe_run(
@@ -69,9 +63,9 @@ def describe_run(
         ]
         if changed:
             accelerator.print(f"changed since the run was last started: {', '.join(changed)}")
-        # On the first two depends how many models a checkpoint holds, and what their tensors are called; on the last
+        # On the first three depends how many models a checkpoint holds, and what their tensors are called; on the last
         # what its weights have seen.
-        for key in ("ema", "compile", "start_from"):
+        for key in ("ema", "compile", "teacher", "start_from"):
             if (was := record["recipe"].get(key, now := getattr(recipe, key))) != now:
                 raise RecipeError(f"{run}: its run was started with {key} {was!r}, not {now!r}; resume with that")
     elif recipe.start_from:
@@ -101,14 +95,7 @@ def describe_run(
 def start_record(name: str) -> dict[str, Any]:
     """Of the model that training goes on from: sha256 of its weights, and the generators that they have seen."""
     folder = find_folder(name)
-    return {"weights_sha256": sha256_of(folder / WEIGHTS), "generators": sorted(seen_generators(folder) or ())}
-
-
-def replace_text(file: Path, text: str) -> None:
-    """Write a file anew; if the disk is full or the run is killed, what stood there before still does."""
-    fresh = file.with_name(f".{file.name}.writing")
-    fresh.write_text(text, encoding="utf-8")
-    os.replace(fresh, file)
+    return {"weights_sha256": weights_sha256(folder), "generators": sorted(seen_generators(folder) or ())}
 
 
 def write_curves(run: Path, history: list[dict[str, Any]]) -> None:
@@ -119,4 +106,4 @@ def write_curves(run: Path, history: list[dict[str, Any]]) -> None:
     replace_text(run / CURVES, rows.getvalue())
 
 
-__all__ = ["CURVES", "RUN_RECORD", "describe_run", "refuse_taken", "write_curves"]
+__all__ = ["CURVES", "RUN_RECORD", "describe_run", "write_curves"]

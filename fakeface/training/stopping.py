@@ -8,7 +8,7 @@ class StopRequest:
     """While entered, SIGTERM sets `asked` and does nothing else.
 
     The same signal may come several times, from a scheduler to all processes and from the launcher to its ranks, so a
-    second one is no more urgent than the first. Who cannot wait has `kill -9`, which loses the steps since the last
+    second one is no more urgent than the first. `kill -9` ends it at once, and loses the steps since the last
     checkpoint; `accelerate launch` itself waits 30 seconds before it does that.
 
     Attributes:

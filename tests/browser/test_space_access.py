@@ -1,11 +1,14 @@
 """Every way in, and everyone: paste, camera, address, keyboard alone, both themes, and axe-core's rules."""
 
 import base64
+import urllib.request
 from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
+
+from fakeface.app.page import DESCRIPTION
 
 pytestmark = pytest.mark.browser
 
@@ -67,18 +70,33 @@ def tab_to(page: Page, name: str) -> None:
     raise AssertionError(f"the tabulator never reaches {name!r}")
 
 
-def test_the_keyboard_is_enough(face_page: Page):
-    tab_to(face_page, "Portrait")
-    face_page.keyboard.press("Enter")
-    expect(face_page.locator("#overlay figcaption")).to_be_visible()
-    tab_to(face_page, "range slider for Strength of the colours")
-    face_page.keyboard.press("End")
-    expect(face_page.locator("#overlay .layer")).to_have_css("opacity", "1")
-    tab_to(face_page, "For the curious")
-    face_page.keyboard.press("Enter")
-    tab_to(face_page, "for its verdict")
-    face_page.keyboard.press("ArrowDown")
-    expect(face_page.locator("#overlay figcaption")).to_have_text("Where it looks generated to the model")
+def test_the_keyboard_is_enough(page: Page):
+    tab_to(page, "Portrait")
+    page.keyboard.press("Enter")
+    expect(page.locator("#overlay figcaption")).to_be_visible()
+    tab_to(page, "range slider for Strength of the colours")
+    page.keyboard.press("End")
+    expect(page.locator("#overlay .whole .layer")).to_have_css("opacity", "1")
+    tab_to(page, "Map options")
+    page.keyboard.press("Enter")
+    tab_to(page, "for its verdict")
+    page.keyboard.press("ArrowDown")
+    expect(page.locator("#overlay figcaption")).to_have_text("Where it looks generated to the model")
+
+
+def test_the_focus_goes_to_the_answer_and_from_there_to_the_next_picture(page: Page, picture: Path):
+    page.set_viewport_size({"width": (page.viewport_size or {})["width"], "height": 400})
+    page.get_by_role("button", name="Portrait").click()
+    expect(page.locator("#verdict h2")).to_be_focused()
+    expect(page.locator("#verdict h2")).to_be_in_viewport(ratio=1)  # of which the examples were scrolled out
+    with page.expect_file_chooser() as chooser:  # begun early: what it starts in the browser takes a moment
+        page.keyboard.press("Shift+Tab")
+        expect(page.get_by_role("button", name="Check another picture")).to_be_focused()
+        page.keyboard.press("Enter")
+        expect(page.locator("#picture button:focus")).to_contain_text("Drop a picture of a face here")
+        page.keyboard.press("Enter")
+    chooser.value.set_files(picture)
+    expect(page.locator("#verdict h2")).to_be_focused()
 
 
 def test_the_file_chooser_opens_by_keyboard(page: Page, picture: Path):
@@ -99,15 +117,38 @@ def test_the_theme_can_be_switched(page: Page):
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-def test_axe_core_finds_nothing_serious(face_page: Page, group: Path, dark: bool):
+def test_axe_core_finds_nothing_serious(page: Page, group: Path, dark: bool):
     if dark:
-        face_page.get_by_role("button", name="Light or dark").click()
-    face_page.locator("#picture input[type=file]").set_input_files(group)
-    expect(face_page.locator("#overlay figcaption")).to_be_visible()
-    face_page.get_by_text("For the curious").click()
-    for tab in ("One picture", "Many", "How good"):
-        face_page.get_by_role("tab", name=tab, exact=True).click()
-        face_page.wait_for_timeout(500)  # what fades in has its contrast only then
-        found = Axe().run(face_page).response["violations"]
+        page.get_by_role("button", name="Light or dark").click()
+    page.locator("#picture input[type=file]").set_input_files(group)
+    expect(page.locator("#overlay figcaption")).to_be_visible()
+    page.get_by_text("Map options").click()
+    for tab in ("One picture", "Many", "Accuracy"):
+        page.get_by_role("tab", name=tab, exact=True).click()
+        page.wait_for_timeout(500)  # what fades in has its contrast only then
+        found = Axe().run(page).response["violations"]
         serious = [rule for rule in found if rule["impact"] in ("serious", "critical")]
         assert [(rule["id"], rule["nodes"][0]["html"]) for rule in serious] == []
+
+
+def test_everything_is_large_enough_for_a_finger(page: Page, group: Path):
+    page.locator("#picture input[type=file]").set_input_files(group)
+    expect(page.locator("#overlay figcaption")).to_be_visible()
+    page.get_by_text("Map options").click()
+    for tab in ("One picture", "Many", "Accuracy"):
+        page.get_by_role("tab", name=tab, exact=True).click()
+        page.wait_for_timeout(500)
+        small = page.evaluate(
+            """() => [...document.querySelectorAll('button, a[href], label:has(input[type=radio]), [type=range]')]
+              .filter((it) => it.checkVisibility() && !it.closest('footer'))
+              .filter((it) => { const box = it.getBoundingClientRect(); return box.width && box.height < 43.5; })
+              .map((it) => `${it.className} ${it.ariaLabel ?? it.textContent}: ${it.getBoundingClientRect().height}`)"""
+        )
+        assert small == []
+
+
+def test_the_page_says_what_it_is_and_where_it_comes_from(page: Page, space: str):
+    with urllib.request.urlopen(space) as answer:
+        assert f'content="{DESCRIPTION}"' in answer.read().decode()
+    expect(page.get_by_role("link", name="Licence")).to_have_attribute("rel", "noopener noreferrer")
+    expect(page.get_by_text("deleted within 20 minutes and used for nothing else")).to_be_visible()

@@ -3,24 +3,29 @@
 import base64
 import csv
 import io
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image, ImageEnhance
 from playwright.sync_api import Page, expect
-from tiny import picture as noise
 
 from fakeface import Detector
+from fakeface.app.samples import EXAMPLES
 
 pytestmark = pytest.mark.browser
 
 
 def test_fifty_pictures_are_sorted_by_score_and_saved_as_csv(page: Page, detector: Detector, tmp_path: Path):
+    with Image.open(EXAMPLES / "portrait.jpg") as opened:
+        portrait = opened.crop((100, 20, 340, 260))
     files = [tmp_path / f"{number:02}.png" for number in range(50)]
     for number, file in enumerate(files):
-        noise(seed=number).save(file)
+        ImageEnhance.Brightness(portrait).enhance(0.5 + number / 50).save(file)
     files[7].write_text("not a picture")
     page.get_by_role("tab", name="Many", exact=True).click()
+    expect(page.locator("#pictures")).to_contain_text("Drop pictures here")
     page.locator("#pictures input[type=file]").set_input_files(files)
     expect(page.get_by_role("button", name="Remove this file")).to_have_count(50)
     page.get_by_role("button", name="Judge them").click()
@@ -37,18 +42,33 @@ def test_fifty_pictures_are_sorted_by_score_and_saved_as_csv(page: Page, detecto
     with page.expect_download() as download:
         page.get_by_role("link", name="Save as CSV").click()
     rows = list(csv.DictReader(io.StringIO(Path(download.value.path()).read_text("utf-8-sig"))))
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Save as JSONL").click()
+    assert len(Path(download.value.path()).read_text().splitlines()) == len(rows)
     assert [row["picture"] for row in rows] == [file.name for file in files]
     assert float(rows[0]["score"]) == pytest.approx(results["00.png"].score, abs=1e-5)
     assert rows[7]["error"].startswith("07.png: ")
 
 
-def test_a_face_space_counts_what_has_no_face(face_page: Page, repo: Path, group: Path):
-    face_page.get_by_role("tab", name="Many", exact=True).click()
-    face_page.locator("#pictures input[type=file]").set_input_files([repo / "space/examples/coffee.jpg", group])
-    expect(face_page.get_by_role("button", name="Remove this file")).to_have_count(2)
-    face_page.get_by_role("button", name="Judge them").click()
-    expect(face_page.locator("#progress")).to_contain_text("1 have no face")
-    tiles = face_page.locator("#gallery li")
+def test_more_than_the_limit_are_not_judged_but_counted(page: Page, picture: Path, tmp_path: Path):
+    page.get_by_role("tab", name="Many", exact=True).click()
+    expect(page.get_by_text("Up to 100 pictures at once, of 20 MB at most")).to_be_visible()
+    files = [Path(shutil.copy(picture, tmp_path / f"{number}.jpg")) for number in range(102)]
+    page.locator("#pictures input[type=file]").set_input_files(files)
+    expect(page.get_by_role("button", name="Remove this file")).to_have_count(102)
+    page.get_by_role("button", name="Judge them").click()
+    expect(page.locator("#progress")).to_have_text("102 pictures are too many; remove 2 of them.")
+    expect(page.locator("#gallery li")).to_have_count(0)
+    expect(page.get_by_role("button", name="Judge them")).to_be_enabled()
+
+
+def test_what_has_no_face_is_counted(page: Page, group: Path):
+    page.get_by_role("tab", name="Many", exact=True).click()
+    page.locator("#pictures input[type=file]").set_input_files([EXAMPLES / "coffee.jpg", group])
+    expect(page.get_by_role("button", name="Remove this file")).to_have_count(2)
+    page.get_by_role("button", name="Judge them").click()
+    expect(page.locator("#progress")).to_contain_text("1 have no face")
+    tiles = page.locator("#gallery li")
     expect(tiles.nth(0)).to_contain_text("3 faces")
     expect(tiles.nth(1)).to_contain_text("No face found")
     address = tiles.nth(0).locator("img").get_attribute("src") or ""
@@ -56,5 +76,5 @@ def test_a_face_space_counts_what_has_no_face(face_page: Page, repo: Path, group
 
 
 def test_a_model_without_an_evaluation_says_that_the_page_cannot_tell(page: Page):
-    page.get_by_role("tab", name="How good", exact=True).click()
+    page.get_by_role("tab", name="Accuracy", exact=True).click()
     expect(page.locator("#evaluation")).to_contain_text("holds no evaluation of it")

@@ -5,10 +5,10 @@ import io
 import pytest
 from planted import noise
 
-from fakeface.data.augment import sample_rng
 from fakeface.data.equalise import History, equalise, resized
 from fakeface.data.file_facts import file_format, jpeg_facts, metadata_facts
-from fakeface.images import load_picture
+from fakeface.delivery.augment import sample_rng
+from fakeface.images.load import load_picture
 
 
 def rng():

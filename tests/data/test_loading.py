@@ -1,13 +1,15 @@
 """Opening data of every form, refusing what is wrong with it, and splitting the rest."""
 
 import io
+import json
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from datasets import ClassLabel, Dataset, DatasetDict, config, disable_progress_bars
+from datasets import ClassLabel, Dataset, DatasetDict, config, disable_progress_bars, load_dataset
+from datasets.table import embed_table_storage
 from PIL import Image
 
 from fakeface.data import loading
@@ -38,7 +40,18 @@ def write_parquet(file: Path, images: list, **columns) -> str:
     """A parquet file of encoded pictures; labels alternate unless given."""
     rows = [{"bytes": data, "path": None} if isinstance(data, bytes) else data for data in images]
     columns.setdefault("label", [i % 2 for i in range(len(rows))])
-    Dataset.from_dict({"image": rows, **columns}).to_parquet(str(file))
+    dataset = Dataset.from_dict({"image": rows, **columns})
+    if set(columns["label"]) <= {0, 1}:
+        dataset = dataset.cast_column("label", ClassLabel(names=["real", "generated"]))
+    dataset.to_parquet(str(file))
+    return str(file)
+
+
+def write_labels(file: Path, labels: list, feature=None) -> str:
+    """A parquet file of one picture for each label, of the type that `feature` says."""
+    images = [{"bytes": encoded(i), "path": None} for i in range(len(labels))]
+    dataset = Dataset.from_dict({"image": images, "label": labels})
+    (dataset.cast_column("label", feature) if feature else dataset).to_parquet(str(file))
     return str(file)
 
 
@@ -121,8 +134,8 @@ def test_parquet_and_folder_together(tmp_path):
 
 
 def test_what_is_not_there_is_refused(tmp_path):
-    assert refusal(str(tmp_path / "none.parquet")) == f"{tmp_path}/none.parquet: no such file or folder"
-    assert refusal(f"{tmp_path}/none-*.parquet") == f"{tmp_path}/none-*.parquet: no such file or folder"
+    assert refusal(str(tmp_path / "none.parquet")) == f"{tmp_path}/none.parquet: no such file or folder; check the path"
+    assert refusal(f"{tmp_path}/none-*.parquet") == f"{tmp_path}/none-*.parquet: no such file or folder; check the path"
     assert refusal([]) == "no data given: name parquet files, an image folder or a Hub dataset"
 
 
@@ -133,9 +146,9 @@ def test_a_hub_dataset_is_refused_without_the_hub():
 
 
 def test_other_files_are_refused(tmp_path):
-    (tmp_path / "faces.csv").write_text("image,label\n")
-    assert refusal(str(tmp_path / "faces.csv")).endswith(
-        "faces.csv: give parquet files, a folder, or the name of a Hub dataset"
+    (tmp_path / "faces.txt").write_text("image,label\n")
+    assert refusal(str(tmp_path / "faces.txt")).endswith(
+        "faces.txt: give parquet files, a CSV or JSONL list, a folder, or the name of a Hub dataset"
     )
 
 
@@ -145,34 +158,151 @@ def test_a_broken_parquet_file_is_refused(tmp_path):
 
 
 def test_an_empty_folder_is_refused(tmp_path):
-    assert refusal(str(tmp_path)) == f"{tmp_path}: no folder 'real' in it; lay pictures out as real/… and generated/…"
+    empty = f"{tmp_path}: no pictures in it; lay them out as real/… and generated/…"
+    assert refusal(str(tmp_path)) == empty
     for label in ("real", "generated"):
         (tmp_path / label).mkdir()
-    assert refusal(str(tmp_path)) == f"{tmp_path}: no pictures in it"
+    assert refusal(str(tmp_path)) == empty
 
 
 @pytest.mark.parametrize("column", ["image", "label"])
 def test_a_missing_column_is_refused(column, tmp_path):
-    dataset = Dataset.from_dict({"image": [{"bytes": encoded(0), "path": None}], "label": [0], "source": ["a"]})
+    dataset = Dataset.from_dict({"image": [{"bytes": encoded(0), "path": None}], "label": ["real"], "source": ["a"]})
     dataset.remove_columns(column).to_parquet(str(tmp_path / "a.parquet"))
     assert f"a.parquet: no column {column!r}; found " in refusal(str(tmp_path / "a.parquet"))
 
 
 @pytest.mark.parametrize(
     ("labels", "found"),
-    [([0, 2], "0, 2"), ([-1, 1], "-1, 1"), (["real", "fake"], "fake, real"), ([0, None], "0, None")],
+    [
+        ([0, 2], "labels must be whole numbers below 2, not 2"),
+        ([0, None], "there are rows without a label; leave them out"),
+        (["real", "cat"], "the label 'cat' says neither real nor generated; name them, or state their order"),
+        ([True, False], "the column 'label' must hold names or whole numbers, not bool; save it as names"),
+        ([0.0, 1.0], "the column 'label' must hold names or whole numbers, not float64; save it as names"),
+    ],
 )
 def test_other_labels_are_refused(labels, found, tmp_path):
-    file = write_parquet(tmp_path / "a.parquet", [encoded(0), encoded(1)], label=labels)
-    assert refusal(file) == f"{file}: labels must be 0 (real) and 1 (generated), not {found}"
+    file = write_labels(tmp_path / "a.parquet", labels)
+    with pytest.raises(DataError) as error:
+        open_dataset(file, labels=("real", "generated"))
+    assert str(error.value).startswith(f"{file}: {found}")
 
 
-@pytest.mark.parametrize("names", [["fake", "real"], ["generated", "real"]])
-def test_label_names_in_another_order_are_refused(names, tmp_path):
-    dataset = Dataset.from_dict({"image": [{"bytes": encoded(0), "path": None}], "label": [0]})
-    dataset.cast_column("label", ClassLabel(names=names)).to_parquet(str(tmp_path / "a.parquet"))
-    message = refusal(str(tmp_path / "a.parquet"))
-    assert message.endswith(f"labels are {names}; they must be ['real', 'generated'], in this order")
+# ---- labels by their names
+
+
+@pytest.mark.parametrize(
+    "names", [["fake", "real"], ["generated", "real"], ["0_ai", "1_human"], ["sdxl", "real", "gan"]]
+)
+def test_names_of_the_numbers_decide(names, tmp_path):
+    """`datasets` numbers the folders of an image folder by the alphabet; every label was inverted or refused."""
+    ours = [int("real" not in name and "human" not in name) for name in names]
+    file = write_labels(tmp_path / "a.parquet", list(range(len(names))), ClassLabel(names=names))
+    for stated in ((), ("real", "generated")):
+        dataset = open_dataset(file, labels=stated)
+        assert dataset["label"][:] == ours
+        assert dataset.features["label"] == ClassLabel(names=["real", "generated"])
+
+
+def test_names_in_the_rows_decide(tmp_path):
+    file = write_labels(tmp_path / "a.parquet", ["fake", "Real", "AI-generated", "human"])
+    assert open_dataset(file)["label"][:] == [1, 0, 1, 0]
+
+
+@pytest.mark.parametrize("feature", [None, ClassLabel(names=["0", "1"]), ClassLabel(names=["cat", "dog"])])
+def test_numbers_without_meaning_take_a_stated_order(feature, tmp_path):
+    file = write_labels(tmp_path / "a.parquet", [0, 1, 1], feature)
+    assert "--labels real,generated" in refusal(file)
+    assert open_dataset(file, labels=("real", "generated"))["label"][:] == [0, 1, 1]
+    assert open_dataset(file, labels=("generated", "real"))["label"][:] == [1, 0, 0]
+    with pytest.raises(DataError, match="labels is 'real', 'fake': it takes real and generated, in the order"):
+        open_dataset(file, labels=("real", "fake"))
+
+
+def test_an_image_folder_of_datasets_opens_alike_from_files_and_from_its_parquet(tmp_path):
+    folder = write_folder(tmp_path / "set", "fake/a.png", "real/b.png", "real/c.png")
+    loaded = load_dataset("imagefolder", data_dir=folder, split="train")
+    assert isinstance(loaded, Dataset)
+    loaded.with_format("arrow").map(embed_table_storage, batched=True).to_parquet(str(tmp_path / "a.parquet"))
+    opened = [checked(open_dataset(data))[0] for data in (folder, str(tmp_path / "a.parquet"))]
+    labels = [dict(zip(one["sha256"], one["label"], strict=True)) for one in opened]
+    assert labels[0] == labels[1]
+    assert sorted(labels[0].values()) == [0, 0, 1]
+
+
+@pytest.mark.parametrize(
+    ("names", "found"),
+    [
+        (("fake/a.png", "real/b.png"), {"a": (1, "unknown", None), "b": (0, "none", None)}),
+        (
+            ("train/real/a.png", "train/fake/sdxl/b.png", "val/real/c.png", "test/fake/d.png"),
+            {
+                "a": (0, "none", "train"),
+                "b": (1, "sdxl", "train"),
+                "c": (0, "none", "validation"),
+                "d": (1, "unknown", "test"),
+            },
+        ),
+        (("0_real/a.png", "1_fake/b.png"), {"a": (0, "none", None), "b": (1, "unknown", None)}),
+        (("human/a.png", "stable-diffusion/b.png"), {"a": (0, "none", None), "b": (1, "stable-diffusion", None)}),
+        (("ai-set/real/a.png", "ai-set/fake/b.png"), {"a": (0, "none", None), "b": (1, "unknown", None)}),
+        (("generated/human/a.png", "real/b.png"), {"a": (1, "human", None), "b": (0, "none", None)}),
+    ],
+)
+def test_folders_under_other_names(names, found, tmp_path):
+    dataset = open_dataset(write_folder(tmp_path / "set", *names))
+    splits = dataset["split"] if "split" in dataset.column_names else [None] * len(dataset)
+    columns = zip(dataset["label"], dataset["generator"], splits, strict=True)
+    assert dict(zip([Path(image["path"]).stem for image in dataset["image"]], columns, strict=True)) == found
+
+
+def test_folders_that_contradict_each_other_are_refused(tmp_path):
+    folder = write_folder(tmp_path / "set", "deepfake/real/a.png", "deepfake/fake/b.png")
+    assert "the folders deepfake/real say real and generated; rename one" in refusal(folder)
+
+
+def test_pictures_that_nothing_tells_of_are_left_out_aloud_or_refused(tmp_path, caplog):
+    folder = write_folder(tmp_path / "set", "real/a.png", "generated/b.png", "masks/c.png", "d.png")
+    assert len(open_dataset(folder)) == 2
+    assert "2 pictures are left out that no folder calls real or generated, such as d.png" in caplog.text
+    folder = write_folder(tmp_path / "other", "real/a.png", "progan/b.png")
+    assert "other: nothing says whether progan/b.png is real; lay pictures out as" in refusal(folder)
+
+
+@pytest.mark.parametrize("name", ["metadata.csv", "metadata.jsonl"])
+def test_a_folder_with_lists(name, tmp_path):
+    for part, labels in (("train", ["fake", "real"]), ("test", ["real", "fake"])):
+        write_folder(tmp_path / "set", f"{part}/0.png", f"{part}/1.png")
+        rows = [{"file_name": f"{i}.png", "label": label} for i, label in enumerate(labels)]
+        lines = [json.dumps(row) for row in rows]
+        if name.endswith(".csv"):
+            lines = ["file_name,label", *(f"{row['file_name']},{row['label']}" for row in rows)]
+        (tmp_path / "set" / part / name).write_text("\n".join(lines) + "\n")
+    for data in (tmp_path / "set", tmp_path / "set/train" / name):
+        dataset = open_dataset(str(data))
+        paths = [Path(image["path"]).relative_to(tmp_path) for image in dataset["image"]]
+        told = dict(zip(paths, dataset["label"], strict=True))
+        wanted = {"train/0.png": 1, "train/1.png": 0, "test/0.png": 0, "test/1.png": 1}
+        assert told == {
+            Path("set", picture): label for picture, label in wanted.items() if data.is_dir() or "train" in picture
+        }
+
+
+def test_lists_about_something_else_do_not_decide(tmp_path):
+    folder = write_folder(tmp_path / "set", "real/a.png", "fake/b.png")
+    (tmp_path / "set/metadata.csv").write_text("licence,year\nCC0,2026\n")
+    assert sorted(open_dataset(folder)["label"]) == [0, 1]
+    (tmp_path / "set/metadata.csv").write_text("file_name,label\nreal/a.png,1\nfake/b.png,0\n")
+    assert "metadata.csv: line 2: the label '1' says neither real nor generated" in refusal(folder)
+    assert open_dataset(folder, labels=("real", "generated"))["label"][:] == [1, 0]
+
+
+def test_splits_without_validation_take_it_from_training(tmp_path):
+    names = [f"train/{label}/{i}.png" for i in range(20) for label in ("real", "fake")]
+    folder = write_folder(tmp_path / "set", *names, "test/real/a.png", "test/fake/b.png")
+    splits, _ = prepare_splits(open_dataset(folder))
+    assert {name: len(part) for name, part in splits.items()} == {"train": 36, "validation": 4, "test": 2}
 
 
 # ---- Hub datasets: what the client gives back is made here, since no test reaches the Hub
@@ -182,7 +312,7 @@ def hub_answer(monkeypatch, **splits):
     answer = DatasetDict()
     for name, seeds in splits.items():
         images = [{"bytes": encoded(seed), "path": None} for seed in seeds]
-        answer[name] = Dataset.from_dict({"image": images, "label": [0] * len(images)})
+        answer[name] = Dataset.from_dict({"image": images, "label": ["real"] * len(images)})
     monkeypatch.setattr(loading, "load_dataset", lambda name: answer)
 
 
@@ -228,7 +358,8 @@ def test_paths_of_strangers_are_not_followed(path, tmp_path):
     images = [encoded(0), {"bytes": None, "path": path}]
     splits, refused = prepare_splits(open_dataset(write_parquet(tmp_path / "a.parquet", images)), fractions=(0, 0))
     assert len(splits["train"]) == 1
-    assert refused == ["row 1 of a.parquet: the row has neither bytes nor the path of a local file; embed the bytes"]
+    (message,) = refused
+    assert message.startswith("row 1 of a.parquet: the row has neither bytes nor the path of a local file; embed ")
 
 
 @pytest.mark.parametrize("column", ["struct", "string"])
@@ -240,7 +371,7 @@ def test_a_table_cannot_name_pictures_of_this_machine(column, tmp_path):
     if column == "struct":
         write_parquet(file, [encoded(0), {"bytes": None, "path": str(private)}])
     else:
-        pq.write_table(pa.table({"image": [str(private)] * 2, "label": [0, 1]}), file)
+        pq.write_table(pa.table({"image": [str(private)] * 2, "label": ["real", "fake"]}), file)
     refused = checked(open_dataset(str(file)))[1]
     assert len(refused) == (1 if column == "struct" else 2)
     assert "embed the bytes" in refused[0]

@@ -15,7 +15,8 @@ from fakeface.data.file_facts import jpeg_facts
 from fakeface.data.loading import DataError, open_dataset
 from fakeface.data.matching import bring_together, match, match_dataset, write_matched
 from fakeface.data.measures import centre_square, colour, greyness, light, sharpness
-from fakeface.images import load_picture
+from fakeface.images.load import load_picture
+from fakeface.utils.errors import OutputError
 
 
 def test_the_most_alike_are_matched():
@@ -169,7 +170,7 @@ def test_a_disk_that_fails_is_told_and_gets_its_room_back(matched, tmp_path, mon
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(Dataset, "to_parquet", fail)
-    with pytest.raises(DataError, match=r"out: cannot be written \(No space left on device\); name another folder"):
+    with pytest.raises(OutputError, match=r"out: cannot be written \(No space left on device\); name another folder"):
         write_matched(matched, tmp_path / "out", History(), 1)
     assert list(tmp_path.iterdir()) == []
 
@@ -177,7 +178,7 @@ def test_a_disk_that_fails_is_told_and_gets_its_room_back(matched, tmp_path, mon
 def test_a_folder_of_something_else_is_left_alone(matched, tmp_path):
     (tmp_path / "notes.txt").write_text("mine")
     for folder in (tmp_path, tmp_path / "notes.txt"):
-        with pytest.raises(DataError, match="is no empty folder; name another one"):
+        with pytest.raises(DataError, match="is not an empty folder; name another one"):
             write_matched(matched, folder, History(), 1)
     assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
 

@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 from raw import encoded, picture
 
-from fakeface.data.native import read_native
-from fakeface.images import Limits, PictureError
+from fakeface.data.file_facts import read_native
+from fakeface.images.load import Limits, PictureError
 
 
 def facts(data) -> tuple:

@@ -11,7 +11,7 @@ from PIL import Image
 
 from fakeface.data.equalise import History
 from fakeface.data.reconstruct import Autoencoder, ReconstructionError, negative_row, negatives, reconstruct
-from fakeface.images import load_picture
+from fakeface.images.load import load_picture
 
 diffusers = pytest.importorskip("diffusers", reason="needs the extra `reconstruct`")
 

@@ -38,7 +38,7 @@ def encoded(seed: int) -> bytes:
 def write(folder: Path, name: str, seeds: list[int], **columns) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     images = [{"bytes": encoded(seed), "path": None} for seed in seeds]
-    rows = {"image": images, "label": [seed % 2 for seed in seeds], **columns}
+    rows = {"image": images, "label": [("real", "generated")[seed % 2] for seed in seeds], **columns}
     Dataset.from_dict(rows).to_parquet(str(folder / f"{name}.parquet"))
 
 

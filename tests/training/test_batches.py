@@ -1,5 +1,6 @@
 """Batches of a stream: in a pass every row once, whatever the ranks and workers; after a stop those that are left."""
 
+import contextlib
 import io
 import re
 from collections import Counter
@@ -12,9 +13,9 @@ import torch
 from datasets import Dataset, Image, disable_progress_bars, load_dataset
 from PIL import Image as Pillow
 
-from fakeface.data.augment import Augmentation
 from fakeface.data.loading import DataError
-from fakeface.data.pictures import View
+from fakeface.data.views import View
+from fakeface.delivery.augment import Augmentation
 from fakeface.image_processing_fakeface import FakeFaceImageProcessor
 from fakeface.recipe import Recipe
 from fakeface.training.batches import StreamedBatches, row_number
@@ -46,10 +47,22 @@ def shards(tmp_path):
     return write
 
 
-def batches(rows: Any, rank: int, ranks: int, workers: int, size: int, length: int) -> StreamedBatches:
-    view = View(FakeFaceImageProcessor(size=8), "augmented", Augmentation(), seed=3)
-    accelerator = SimpleNamespace(process_index=rank, num_processes=ranks, device=torch.device("cpu"))
-    return StreamedBatches(rows, view, Recipe(batch_size=size, workers=workers, seed=3), cast(Any, accelerator), length)
+@pytest.fixture
+def batches():
+    """Opens the batches of a stream for a rank, and closes them at the end of the test."""
+    with contextlib.ExitStack() as opened:
+
+        def open_batches(
+            rows: Any, rank: int, ranks: int, workers: int, size: int, length: int, **how: Any
+        ) -> StreamedBatches:
+            view = View(FakeFaceImageProcessor(size=8), "augmented", Augmentation(), seed=3, **how)
+            accelerator = SimpleNamespace(process_index=rank, num_processes=ranks, device=torch.device("cpu"))
+            recipe = Recipe(batch_size=size, workers=workers, seed=3)
+            return opened.enter_context(
+                contextlib.closing(StreamedBatches(rows, view, recipe, cast(Any, accelerator), length))
+            )
+
+        yield open_batches
 
 
 def seen(found: Any) -> list[int]:
@@ -60,7 +73,7 @@ def seen(found: Any) -> list[int]:
     ("ranks", "workers", "number"),
     [(1, 0, 1), (1, 2, 4), (2, 0, 6), (2, 0, 1), (2, 2, 4), (2, 2, 3), (3, 0, 4), (3, 1, 6)],
 )
-def test_in_a_pass_every_row_comes_once(ranks, workers, number, shards):
+def test_in_a_pass_every_row_comes_once(batches, ranks, workers, number, shards):
     images = [encoded(seed) for seed in range(24)]
     rows = shards(images, number)
     numbers = Counter(row_number({"image": {"bytes": data}}) for data in images)
@@ -71,7 +84,7 @@ def test_in_a_pass_every_row_comes_once(ranks, workers, number, shards):
         assert {number for share in shares for number in share} == numbers.keys()
 
 
-def test_passes_differ_in_order_and_in_augmentation(shards):
+def test_passes_differ_in_order_and_in_augmentation(batches, shards):
     one = batches(shards([encoded(seed) for seed in range(24)], 2), 0, 1, 1, 4, 6)
     first, second = list(one.of(0)), list(one.of(1))
     assert seen(first) != seen(second)
@@ -82,7 +95,7 @@ def test_passes_differ_in_order_and_in_augmentation(shards):
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_after_a_stop_the_stream_goes_on_where_it_was(workers, shards):
+def test_after_a_stop_the_stream_goes_on_where_it_was(batches, workers, shards):
     rows = shards([encoded(seed) for seed in range(24)] + [b"no picture"] * 3, 3)
     whole = batches(rows, 0, 2, workers, 2, 5)
     epochs = [list(whole.of(epoch)) for epoch in range(3)]  # 30 of the 24 / 2 pictures of a pass: over its end
@@ -94,16 +107,14 @@ def test_after_a_stop_the_stream_goes_on_where_it_was(workers, shards):
             assert torch.equal(before["pixel_values"], after["pixel_values"])
 
 
-def test_epochs_that_end_within_a_pass_change_the_size_at_a_batch(shards):
+def test_epochs_that_end_within_a_pass_change_the_size_at_a_batch(batches, shards):
     rows = shards([encoded(seed) for seed in range(7)], 1)
     small = FakeFaceImageProcessor(size=4)
-    view = View(FakeFaceImageProcessor(size=8), "augmented", Augmentation(), seed=3, small=small, small_epochs=1)
-    accelerator = SimpleNamespace(process_index=0, num_processes=1, device=torch.device("cpu"))
-    one = StreamedBatches(rows, view, Recipe(batch_size=2, workers=1, seed=3), cast(Any, accelerator), 5)
+    one = batches(rows, 0, 1, 1, 2, 5, small=small, small_epochs=1)
     assert [[batch["pixel_values"].shape[-1] for batch in one.of(epoch)] for epoch in range(2)] == [[4] * 5, [8] * 5]
 
 
-def test_broken_pictures_are_left_out_and_named(shards, capfd):
+def test_broken_pictures_are_left_out_and_named(batches, shards, capfd):
     rows = shards([encoded(0), b"no picture", None, encoded(1)], 1)
     found = list(batches(rows, 0, 1, 1, 4, 2).of(0))
     assert [sorted(seen([batch])) for batch in found] == [
@@ -115,7 +126,7 @@ def test_broken_pictures_are_left_out_and_named(shards, capfd):
     assert re.search(r"refused: row \w{15} of the stream", told)
 
 
-def test_a_stream_that_brings_nothing_says_so(shards):
+def test_a_stream_that_brings_nothing_says_so(batches, shards):
     with pytest.raises(
         DataError, match=r"a whole batch of the stream was refused; one of its pictures: row \w+ of the"
     ):
@@ -124,7 +135,7 @@ def test_a_stream_that_brings_nothing_says_so(shards):
         list(batches(shards([encoded(0)], 1), 1, 2, 0, 1, 1).of(0))
 
 
-def test_a_picture_is_named_by_its_bytes(shards):
+def test_a_picture_is_named_by_its_bytes(batches, shards):
     assert batches(shards([encoded(0)], 1), 0, 1, 0, 1, 1).name(row_number({"image": {"bytes": b"abc"}})) == (
         "row ba7816bf8f01cfe of the stream"
     )

@@ -1,11 +1,10 @@
-"""What the training loop does, in runs of train.py."""
+"""The loop of train.py: its loss, its steps and what stops it."""
 
 import csv
 import json
 import re
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +15,7 @@ from scipy.stats import entropy
 from train_run import TINY, make_pictures, run_train
 
 from fakeface.recipe import Recipe
-from fakeface.training.loop import Loop, disagreement
+from train import batch_loss, disagreement
 
 
 @pytest.fixture(scope="module")
@@ -112,21 +111,18 @@ class Planes(torch.nn.Module):
         return SimpleNamespace(logits=self.scale * pixel_values.mean((2, 3))[:, :2])
 
 
-def test_both_showings_count_with_their_own_label_and_so_does_their_disagreement(tmp_path):
+def test_both_showings_count_with_their_own_label_and_so_does_their_disagreement():
     logits = torch.tensor([[[0.3, -1.2], [2.0, 0.5]], [[0.1, 0.4], [-0.7, 1.9]], [[1.0, 1.0], [0.0, -0.2]]])
     pixels = torch.cat([logits, torch.zeros(3, 2, 1)], 2)[..., None, None].expand(3, 2, 3, 4, 4)
     labels = torch.tensor([0, 1, 1])
-    recipe = Recipe(consistency_weight=0.7, label_smoothing=0.0)
-    accelerator: Any = SimpleNamespace(device=torch.device("cpu"), backward=lambda loss: loss.backward())
-    trainee: Any = SimpleNamespace(model=Planes(), batches=None)
-    nothing: Any = None
-    loop = Loop(tmp_path, recipe, accelerator, trainee, nothing, nothing, nothing)
-    loss = loop.backward({"pixel_values": pixels, "labels": labels})
+    model, recipe = Planes(), Recipe(consistency_weight=0.7, label_smoothing=0.0)
+    loss = batch_loss(model, {"pixel_values": pixels, "labels": labels}, recipe)
+    loss.backward()
     chances = softmax(logits.numpy(), axis=2)
     entropies = [-np.log(chances[i, shown, labels[i]]) for i in range(3) for shown in range(2)]
     apart = [(entropy(p, q) + entropy(q, p)) / 2 for p, q in chances]
-    assert float(loss) == pytest.approx(np.mean(entropies) + 0.7 * np.mean(apart), rel=1e-5)
-    assert trainee.model.scale.grad is not None
+    assert loss.item() == pytest.approx(np.mean(entropies) + 0.7 * np.mean(apart), rel=1e-5)
+    assert model.scale.grad is not None
 
 
 @pytest.mark.parametrize("how", [[], ["--pooling", "average", "--small-epochs", 1, "--small-size", 8]])

@@ -16,7 +16,7 @@ def streamed(tmp_path_factory) -> Path:
     pictures, folder = make_pictures(tmp_path_factory.mktemp("pictures")), tmp_path_factory.mktemp("set")
     files = sorted(pictures.rglob("*.png"), key=lambda file: int(file.stem))
     rows = [
-        {"image": {"bytes": file.read_bytes(), "path": None}, "label": int("generated" in file.parts), "source": "a"}
+        {"image": {"bytes": file.read_bytes(), "path": None}, "label": file.parent.parent.name, "source": "a"}
         for file in files
     ]
     rows[60]["image"]["bytes"] = b"no picture"

@@ -1,0 +1,1 @@
+"""Read what publishers of pictures publish, as it is."""

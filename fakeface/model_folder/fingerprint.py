@@ -1,0 +1,28 @@
+"""What tells one model from another: its weights and its calibration."""
+
+import hashlib
+
+from ..configuration_fakeface import FakeFaceConfig
+from .checksums import sha256_of
+from .onnx import onnx_file
+from .opening import find_folder
+from .weights import weight_files
+
+
+def fingerprint(name: str, config: FakeFaceConfig) -> str:
+    """Of what makes a model's scores, as 16 hex digits.
+
+    Args:
+        name: a folder, a Hub id or an ONNX file, which was opened before.
+        config: of the model.
+
+    Raises:
+        ModelFolderError: it is no longer there.
+    """
+    exported = onnx_file(name)
+    files = [exported] if exported else weight_files(find_folder(name))[0]
+    told = f"{sha256_of(*files)} {float(config.temperature)} {float(config.bias)}"
+    return hashlib.sha256(told.encode()).hexdigest()[:16]
+
+
+__all__ = ["fingerprint"]

@@ -1,1 +1,0 @@
-"""The parts of `fakeface.score`: what there is to score, who prepares it, and where results are kept."""

@@ -1,0 +1,183 @@
+"""After a recipe was measured: the same head, trained on all pictures, those that were held out for measuring too.
+
+Its thresholds come from scores that heads gave to sources they were not trained on, a fifth of the sources at a time;
+so do the figures of `folds.json`, which say how far the recipe travels.
+"""
+
+import copy
+import json
+import shutil
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from accelerate import Accelerator
+from datasets import Dataset, DatasetDict, concatenate_datasets
+
+from ..data.faces import only_faces
+from ..data.loading import fingerprint
+from ..data.views import View
+from ..evaluation.calibration import fit
+from ..evaluation.report import REPORT
+from ..evaluation.subjects import weights_sha256
+from ..image_processing_fakeface import FakeFaceImageProcessor
+from ..metrics.detection import MetricError, detection_metrics
+from ..model_folder.checksums import renew_sums
+from ..model_folder.saving import save_model_folder
+from ..modeling_fakeface import FakeFaceForImageClassification, keep_in_int8
+from ..recipe import TRAINING_RECORD, Recipe, named_pictures
+from ..reports.csv_files import write_csv
+from ..utils.files import replace_file, replace_text
+from .data import capped, origins
+from .frozen import collect_features, fit_head, learn_familiar, margins_of
+from .run_folder import RUN_RECORD
+
+FOLDS = 5
+FOLDS_RECORD = "folds.json"  # figures
+FOLDS_MARGINS = "folds.csv"  # and the margins of every picture, from which they are
+FEWEST = 20  # pictures of a generator, for a figure of its own
+EVERYTHING = "everything"  # folder of the run, with its model in it; key of its training record
+
+
+def train_on_everything(
+    run: Path,
+    recipe: Recipe,
+    model: FakeFaceForImageClassification,
+    splits: DatasetDict,
+    view: View,
+    processor: FakeFaceImageProcessor,
+    accelerator: Accelerator,
+) -> Path:
+    """Train the head on all splits, calibrate it on sources left out, and write its model folder.
+
+    Args:
+        run: of the recipe, finished: its `model/` was measured with pictures held out.
+        recipe: with `frozen_views`, `leave_out` and `source_cap`.
+        model: with the recipe's trunk; its head is trained anew.
+        splits: with faces.
+        view, processor, accelerator: as of `collect_features`.
+
+    Returns:
+        `run/everything/model`, with the report of the measured model and a record that says so.
+    """
+    part = all_pictures(splits, recipe)
+    features = collect_features(run, recipe, model, part, view, accelerator)
+    folds = source_folds(part["label"][:], part["source"][:])
+    margins = out_of_fold(model, features, part, folds, recipe, accelerator.device)
+    labels = np.asarray(part["label"][:])
+    report = folds_report(margins, labels, folds, part["generator"][:])
+    replace_text(run / FOLDS_RECORD, json.dumps(report, indent=2) + "\n")
+    columns = {name: part[name][:] for name in ("sha256", "source", "generator", "label")}
+    views = {f"margin_{name}": its for name, its in zip(view_names(len(margins)), margins, strict=True)}
+    with replace_file(run / FOLDS_MARGINS) as fresh:
+        write_csv(pd.DataFrame({**columns, "fold": folds, **views}), fresh)
+    fit_head(model, features, part, recipe, accelerator.device)
+    learn_familiar(model, features, part)
+    model = copy.deepcopy(model)
+    keep_in_int8(model.fakeface.trunk.vit)
+    model.config.trunk_bits = 8
+    try:
+        both = margins.ravel(), np.tile(labels, len(margins))
+        fit(*both, target_fpr=recipe.target_fpr, views=len(margins)).store(model.config)
+    except MetricError as error:
+        accelerator.print(f"the model stays uncalibrated: {error}")
+    folder = save_model_folder(run / EVERYTHING / "model", model, processor, half=recipe.half)
+    record = json.loads((run / RUN_RECORD).read_text(encoding="utf-8"))
+    record[EVERYTHING] = {
+        "pictures": len(part),
+        "fingerprint": fingerprint(part),
+        "measured_weights_sha256": weights_sha256(run / "model"),
+        **{key: report[key] for key in ("mean", "worst")},
+    }
+    replace_text(folder / TRAINING_RECORD, json.dumps(record, indent=2) + "\n")
+    if (run / REPORT).is_file():
+        shutil.copy(run / REPORT, folder / REPORT)
+    renew_sums(folder)
+    return folder
+
+
+def all_pictures(splits: DatasetDict, recipe: Recipe) -> Dataset:
+    """All splits in one, without what the recipe leaves out and within its cap; near duplicates dropped stay so."""
+    whole = only_faces(concatenate_datasets([splits[name] for name in sorted(splits) if name != "dropped"]))
+    if recipe.leave_out:
+        named = named_pictures(recipe.leave_out)
+        whole = whole.select([i for i, sha256 in enumerate(whole["sha256"]) if sha256 not in named])
+    if recipe.source_cap:
+        whole = whole.select(capped(whole["sha256"], origins(whole), recipe.source_cap))
+    return whole
+
+
+def source_folds(labels: Sequence[int], sources: Sequence[str], folds: int = FOLDS) -> np.ndarray:
+    """A fold for each picture, (n,): sources stay whole, and the folds get about equally many pictures of a label."""
+    sizes = Counter(zip(labels, sources, strict=True))
+    fold_of: dict[str, int] = {}
+    filled: defaultdict[tuple[int, int], int] = defaultdict(int)
+    for (label, source), size in sorted(sizes.items(), key=lambda item: (-item[1], item[0][1])):
+        # A source of both labels stays where its larger half went.
+        fold = fold_of.setdefault(source, min(range(folds), key=lambda number: (filled[label, number], number)))
+        filled[label, fold] += size
+    return np.array([fold_of[source] for source in sources])
+
+
+def out_of_fold(
+    model: FakeFaceForImageClassification,
+    features: np.ndarray,
+    part: Dataset,
+    folds: np.ndarray,
+    recipe: Recipe,
+    device: torch.device,
+) -> np.ndarray:
+    """Margins of all views of all pictures, (views, pictures), each from a head that saw none of the fold.
+
+    The model has the head of the last fold afterwards. Arguments as of `fit_head`.
+    """
+    found = np.zeros(features.shape[:2])
+    for fold in np.unique(folds):
+        inside, outside = np.flatnonzero(folds == fold), np.flatnonzero(folds != fold)
+        fit_head(model, features[:, outside], part.select(outside), recipe, device)
+        for view, its in enumerate(features):
+            found[view, inside] = margins_of(model, torch.from_numpy(its[inside]))
+    return found
+
+
+def view_names(count: int) -> list[str]:
+    """Of so many views of `collect_features`."""
+    return ["clean", "augmented", *(f"augmented_{number}" for number in range(2, count))][:count]
+
+
+def folds_report(
+    margins: np.ndarray, labels: np.ndarray, folds: np.ndarray, generators: Sequence[str]
+) -> dict[str, Any]:
+    """AUC of each fold and of each generator in it against the fold's photographs, clean and augmented; mean and worst.
+
+    Scores of different folds come from different heads, and are never ranked against each other.
+    """
+    names = np.asarray(generators)
+    shown = dict(zip(view_names(len(margins))[:2], margins, strict=False))
+    rows, by_generator = [], []
+    for fold in np.unique(folds):
+        inside = folds == fold
+        if len(set(labels[inside])) < 2:
+            continue
+        common = [name for name, n in Counter(names[inside & (labels == 1)]).items() if n >= FEWEST]
+        for view, its in shown.items():
+            place = {"fold": int(fold), "view": view}
+            rows.append(place | detection_metrics(labels[inside], its[inside], ["auc", "tpr_at_fpr_0.01"]))
+            for name in common:
+                chosen = inside & ((names == name) | (labels == 0))
+                found = detection_metrics(labels[chosen], its[chosen], ["auc"])
+                by_generator.append(place | {"generator": str(name)} | found)
+    aucs = {view: [row["auc"] for row in rows if row["view"] == view] for view in shown}
+    return {
+        "mean": {view: float(np.mean(values)) for view, values in aucs.items() if values},
+        "worst": {view: min(values) for view, values in aucs.items() if values},
+        "folds": rows,
+        "generators": sorted(by_generator, key=lambda row: row["auc"]),
+    }
+
+
+__all__ = ["EVERYTHING", "FOLDS_RECORD", "folds_report", "out_of_fold", "source_folds", "train_on_everything"]

@@ -1,0 +1,267 @@
+"""Train the head of a model whose trunk does not learn.
+
+The trunk is asked once for each view of each picture. What the head of `vit-b16-cnn` needs of its feature map is the
+average over the map, so that is kept in the run folder, in 16 bits, and the head trains on it in minutes; a run that
+was stopped goes on with the views that are missing. `--output` of another recipe may hold the same `features/`: they
+are known by the picture's sha256 and the view's number.
+"""
+
+import copy
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from datasets import Dataset
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+from tqdm.auto import tqdm
+from transformers import get_cosine_schedule_with_warmup
+
+from ..data.views import BalancedSampler, Pictures, View
+from ..detector.runtime import fastest_dtype
+from ..modeling_fakeface import FakeFaceForImageClassification, TransformerTrunk
+from ..recipe import Recipe, RecipeError
+from ..utils.files import replace_file, replace_text
+from .data import origins
+from .stopping import outlive_first_sigterm
+
+FEATURES = "features"  # folder of a run
+MADE_OF = ("trunk_weights", "trunk_blocks", "image_size", "crop_fraction", "face_margin", "augmentation", "seed")
+CHUNK = 512  # pictures of a file, and what a stop may lose
+HEADS = 4  # side by side, each with a loss of its own: an ensemble that is one head afterwards
+FEATURE_DROPOUT = 0.15
+DIRECTIONS = 32  # left out of the distance from what is familiar: more find no more
+ENOUGH = 20_000  # feature vectors to find them in
+UNFAMILIAR_SHARE = 0.01  # of the training photographs
+MIXUP = 0.3  # parameter of the beta distribution (Zhang et al., ICLR 2018)
+
+
+def collect_features(
+    run: Path,
+    recipe: Recipe,
+    model: FakeFaceForImageClassification,
+    part: Dataset,
+    view: View,
+    accelerator: Accelerator,
+) -> np.ndarray:
+    """The averages of the trunk's feature map, before they are standardised, of all views of all pictures.
+
+    Args:
+        run: the run folder, in whose `features/` they are kept.
+        recipe: with `frozen_views`: the first is the picture as it is, the others are augmented, each afresh.
+        model: a `vit-b16-cnn`, on the accelerator's device.
+        part: training pictures, with faces.
+        view: how an augmented picture is shown.
+        accelerator: tells the device.
+
+    Returns:
+        float16 (views, pictures, channels).
+
+    Raises:
+        RecipeError: features of another trunk, cut or augmentation are kept there.
+    """
+    refuse_others(run / FEATURES, recipe)
+    hashes = part["sha256"][:]
+    narrow = fastest_dtype(accelerator.device)
+    trunk = copy.deepcopy(model.fakeface.trunk).to(narrow).eval()
+    found = np.zeros((recipe.frozen_views, len(part), model.fakeface.trunk.channels), np.float16)
+    for number in range(recipe.frozen_views):
+        known = read_features(run / FEATURES, number)
+        for row, sha256 in enumerate(hashes):
+            if sha256 in known:
+                found[number, row] = known[sha256]
+        missing = [row for row, sha256 in enumerate(hashes) if sha256 not in known]
+        shown = Pictures(
+            part, View(view.processor, "augmented" if number else "clean", view.how, view.seed, cut=view.cut)
+        )
+        bar = tqdm(total=len(missing), desc=f"Features, view {number + 1} of {recipe.frozen_views}", unit="picture")
+        for first in range(0, len(missing), CHUNK):
+            rows = missing[first : first + CHUNK]
+            for at, features in zip(rows, average_maps(trunk, shown, rows, number, recipe, accelerator), strict=True):
+                found[number, at] = features
+                bar.update()
+            write_features(run / FEATURES, number, [hashes[row] for row in rows], found[number, rows])
+        bar.close()
+    return found
+
+
+def refuse_others(folder: Path, recipe: Recipe) -> None:
+    """Raises RecipeError where features are kept that this recipe's trunk, cut or augmentation would not give."""
+    own = {name: getattr(recipe, name) for name in MADE_OF}
+    folder.mkdir(parents=True, exist_ok=True)
+    record = folder / "made-of.json"
+    if record.exists() and (kept := json.loads(record.read_text())) != own:
+        changed = next(name for name in MADE_OF if kept.get(name) != own[name])
+        raise RecipeError(
+            f"{folder}: made with {changed} {kept.get(changed)!r}, not {own[changed]!r}; name another output"
+        )
+    replace_text(record, json.dumps(own, indent=2) + "\n")
+
+
+@torch.inference_mode()
+def average_maps(
+    trunk: TransformerTrunk,
+    shown: Pictures,
+    rows: list[int],
+    epoch: int,
+    recipe: Recipe,
+    accelerator: Accelerator,
+) -> Iterator[np.ndarray]:
+    """The average of the trunk's map for each of those pictures, in order: float16 (channels,)."""
+    dtype = trunk.vit.pos_embed.dtype
+    keys = [(epoch, row) for row in rows]
+    loader = DataLoader(
+        shown, recipe.batch_size, sampler=keys, num_workers=recipe.workers, worker_init_fn=outlive_first_sigterm  # pyright: ignore
+    )  # fmt: skip
+    for batch in loader:
+        maps = trunk.raw(batch["pixel_values"].to(accelerator.device, dtype))
+        yield from maps.float().mean((2, 3)).half().cpu().numpy()
+
+
+def read_features(folder: Path, view: int) -> dict[str, np.ndarray]:
+    """Features of a view that are kept, by the sha256 of the picture's bytes."""
+    known: dict[str, np.ndarray] = {}
+    for file in sorted(folder.glob(f"view-{view}-*.npz")):
+        with np.load(file, allow_pickle=False) as kept:
+            known.update(zip(kept["sha256"].tolist(), kept["features"], strict=True))
+    return known
+
+
+def write_features(folder: Path, view: int, hashes: list[str], features: np.ndarray) -> None:
+    """Keep the features of a view, in a file that is there whole or not at all."""
+    folder.mkdir(parents=True, exist_ok=True)
+    number = len(list(folder.glob(f"view-{view}-*.npz")))
+    with replace_file(folder / f"view-{view}-{number:05}.npz") as fresh, fresh.open("wb") as file:
+        np.savez(file, sha256=np.array(hashes), features=features)
+
+
+def fit_head(
+    model: FakeFaceForImageClassification, features: np.ndarray, part: Dataset, recipe: Recipe, device: torch.device
+) -> list[float]:
+    """Train the head on kept features, in place, and set the statistics that the trunk standardises by.
+
+    `HEADS` heads learn side by side, each by its own loss, from the same draws; their mean logit is one head again.
+    Half of the draws are of pictures as they are. AdamW, cosine schedule, dropout and mixup.
+
+    Args:
+        model: gets its weights.
+        features: as `collect_features` returns them.
+        part: the pictures; draws even out labels and sources as the recipe says.
+        recipe: `epochs` over the views, `learning_rate`, `weight_decay`, `warmup`, `dropout`, `head_batch`, `seed`.
+        device: to train on.
+
+    Returns:
+        The loss of each step.
+    """
+    views, n, channels = features.shape
+    flat = torch.from_numpy(features.reshape(views * n, channels))
+    standardise(model.fakeface.trunk.norm, flat)
+    mean, deviation = statistics_of(model.fakeface.trunk.norm)
+    labels = torch.tensor(part["label"][:], dtype=torch.float32)
+    chance = BalancedSampler(part["label"][:], origins(part), n, recipe.source_balance, recipe.seed).weights
+    generator = torch.Generator().manual_seed(recipe.seed)
+    conv, out = cast(nn.Conv2d, model.fakeface.blocks[0]), cast(nn.Linear, model.classifier.out)
+    width = conv.out_channels // HEADS
+    torch.manual_seed(recipe.seed)
+    first = nn.Linear(channels, HEADS * width).to(device)
+    second = nn.Parameter((torch.randn(HEADS, width) * 0.01).to(device))
+    bias = nn.Parameter(torch.zeros(HEADS, device=device))
+    optimizer = torch.optim.AdamW(
+        [*first.parameters(), second, bias], recipe.learning_rate, weight_decay=recipe.weight_decay
+    )
+    steps = max(1, recipe.epochs * views * n // recipe.head_batch)
+    scheduler = get_cosine_schedule_with_warmup(optimizer, round(recipe.warmup * steps), steps)
+    losses = []
+    for _ in tqdm(range(steps), desc="Head"):
+        rows = torch.multinomial(chance, recipe.head_batch, replacement=True, generator=generator)
+        view = torch.randint(1, max(views, 2), (recipe.head_batch,), generator=generator)
+        clean = torch.rand(recipe.head_batch, generator=generator) < 0.5
+        view = torch.where(clean | (view >= views), 0, view)
+        inputs = ((flat[view * n + rows].float() - mean) / deviation).to(device)
+        targets = labels[rows].to(device)
+        mix = float(torch.distributions.Beta(MIXUP, MIXUP).sample())
+        other = torch.randperm(recipe.head_batch, generator=generator)
+        inputs, targets = (mix * both + (1 - mix) * both[other] for both in (inputs, targets))
+        hidden = nn.functional.relu(first(nn.functional.dropout(inputs, FEATURE_DROPOUT)))
+        hidden = nn.functional.dropout(hidden, recipe.dropout).unflatten(1, (HEADS, width))
+        margins = (hidden * second).sum(2) + bias
+        loss = nn.functional.binary_cross_entropy_with_logits(margins, targets[:, None].expand_as(margins))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        scheduler.step()
+        losses.append(float(loss.detach()))
+    with torch.no_grad():
+        conv.weight.copy_(first.weight[:, :, None, None])
+        cast(Tensor, conv.bias).copy_(first.bias)
+        # The margin is the difference of the two logits, of which each takes half.
+        half = second.flatten() / HEADS / 2
+        out.weight.copy_(torch.stack([-half, half]))
+        out.bias.copy_(torch.stack([-bias.mean(), bias.mean()]) / 2)
+    return losses
+
+
+@torch.no_grad()
+def learn_familiar(model: FakeFaceForImageClassification, features: np.ndarray, part: Dataset) -> None:
+    """Learn how far a face may be from those of the training: one photograph in a hundred, in any view, is further.
+
+    Args:
+        model: with the trunk's statistics set, by `fit_head`; gets `familiar_directions` and `familiar_distance`.
+        features: as `collect_features` returns them.
+        part: the pictures.
+    """
+    trunk, config = model.fakeface.trunk, model.config
+    mean, deviation = statistics_of(trunk.norm)
+    flat = torch.from_numpy(features).flatten(0, 1)
+    torch.manual_seed(0)  # of the draw, and of the random start of the decomposition
+    standard = (flat[torch.randperm(len(flat))[:ENOUGH]].float() - mean) / deviation
+    config.familiar_directions = min(DIRECTIONS, *standard.shape)
+    # Twice as many as are kept, since the last of them come out least exact (Halko et al., SIAM Review 2011).
+    _, _, found = torch.svd_lowrank(standard, min(2 * DIRECTIONS, *standard.shape), niter=8)
+    directions = found[:, : config.familiar_directions].T.contiguous()
+    trunk.register_buffer("directions", directions.to(model.device))
+    photographs = np.array(part["label"][:]) == 0
+    distances = []
+    for view in features:
+        for rows in torch.from_numpy(view[photographs]).split(1024):
+            standard = ((rows.float() - mean) / deviation)[:, :, None, None]
+            distances.append(trunk.distance(standard.to(model.device)).double().cpu())
+    limit = np.quantile(torch.cat(distances).numpy(), 1 - UNFAMILIAR_SHARE, method="higher")
+    config.familiar_distance = float(limit)
+
+
+@torch.no_grad()
+def margins_of(model: FakeFaceForImageClassification, raw: Tensor) -> np.ndarray:
+    """`generated` minus `real` logit, float64 (n,), from kept averages of the trunk's map, (n, channels)."""
+    found = []
+    for rows in raw.split(1024):
+        maps = model.fakeface.trunk.norm(rows[:, :, None, None].to(model.device, torch.float32))
+        logits = model.classify(model.fakeface.blocks(maps))
+        found.append((logits[:, 1] - logits[:, 0]).double().cpu())
+    return torch.cat(found).numpy()
+
+
+def standardise(norm: nn.BatchNorm2d, flat: Tensor) -> None:
+    """Set a norm's statistics to those of the features, (n, channels)."""
+    total = torch.zeros(flat.shape[1], dtype=torch.float64)
+    squares = torch.zeros_like(total)
+    for rows in flat.split(2048):  # all of them in 64 bits would not fit into memory
+        total += rows.double().sum(0)
+        squares += rows.double().square().sum(0)
+    mean = total / len(flat)
+    norm.running_mean.copy_(mean)  # type: ignore[union-attr]
+    norm.running_var.copy_((squares / len(flat) - mean.square()).clamp(min=0))  # type: ignore[union-attr]
+
+
+def statistics_of(norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation that a norm takes off and divides by, on the CPU."""
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
+    return norm.running_mean.cpu(), (norm.running_var + norm.eps).sqrt().cpu()
+
+
+__all__ = ["collect_features", "fit_head", "learn_familiar", "margins_of", "read_features", "write_features"]

@@ -1,0 +1,36 @@
+"""`make TORCH=cpu` installs what is locked, without CUDA."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+
+def pins(file: Path) -> dict[str, list[str]]:
+    """The lines of hashes under each requirement."""
+    found: dict[str, list[str]] = {}
+    for line in file.read_text().splitlines():
+        if line[:1].isalnum():
+            hashes = found.setdefault(line.removesuffix(" \\"), [])
+        elif line.strip().startswith("--hash"):
+            hashes.append(line)
+    return found
+
+
+def test_the_list_without_cuda_is_the_lock_less_cuda_and_the_hashes_of_torch(repo: Path, tmp_path: Path):
+    if shutil.which("make") is None:
+        pytest.skip("needs make")
+    for name in ("Makefile", "requirements.lock"):
+        shutil.copy(repo / name, tmp_path)
+    subprocess.run(["make", "--silent", "build/requirements-cpu.txt"], cwd=tmp_path, check=True)
+    locked, chosen = pins(tmp_path / "requirements.lock"), pins(tmp_path / "build" / "requirements-cpu.txt")
+    left_out = {line.split("==")[0] for line in locked} - {line.split("==")[0] for line in chosen}
+    assert {"cuda-bindings", "nvidia-cudnn-cu13", "triton"} < left_out
+    assert {name.split("-")[0] for name in left_out} == {"cuda", "nvidia", "triton"}
+    unhashed = {line for line, hashes in chosen.items() if not hashes}
+    assert {line.split("==")[0] for line in unhashed} == {"torch", "torchvision"}
+    assert {line: locked[line] for line in chosen if line not in unhashed} == {
+        line: hashes for line, hashes in chosen.items() if line not in unhashed
+    }
+    assert unhashed < set(locked)
