@@ -24,13 +24,14 @@ import psutil
 from figures_file import keep
 from PIL import Image
 
-from fakeface.data.build import build
-from fakeface.data.build_recipe import build_recipe
+from fakeface.data.build.recipe import build_recipe
+from fakeface.data.build.run import build
 from fakeface.data.duplicates import find_duplicates, group_numbers
 from fakeface.data.equalise import History, equalise
-from fakeface.images import load_picture
+from fakeface.images.load import load_picture
 
 BARE = 2000  # pictures that the bare loop is timed on, at most
+COLUMNS = ("what", "n", "seconds", "bare_seconds", "ratio", "peak_mib")
 
 
 def make_picture(file: Path, side: int) -> None:
@@ -145,7 +146,7 @@ def main() -> None:
         pace = time_bare(files[:BARE], options.workers) / len(files[:BARE])
         rows = [measure_build(files[:count], pace, options.workers) for count in options.pictures]
     rows.append(measure_duplicates(options.hashes))
-    keep(options.out, rows, ["what", "n", "seconds", "bare_seconds", "ratio", "peak_mib"])
+    keep(options.out, rows, COLUMNS)
 
 
 if __name__ == "__main__":

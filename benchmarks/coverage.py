@@ -16,12 +16,13 @@ import numpy as np
 from figures_file import keep
 from scipy.special import expit
 
-from fakeface.figures import FIGURES, OF_PROBABILITIES
-from fakeface.metrics import detection_metrics
+from fakeface.metrics.counts import FIGURES, OF_PROBABILITIES
+from fakeface.metrics.detection import detection_metrics
 
 DISTANCE = 1.8  # in standard deviations: an AUC of 0.90
 SURENESS = {"calibrated": 1.0, "too sure": 2.0}
 TRUTH = 1_000_000  # pictures of each label
+COLUMNS = ("figure", "scores", "n_real", "n_generated", "trials", "truth", "coverage")
 
 
 def draw(n: int, sureness: float, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -55,7 +56,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path(__file__).with_suffix(".csv"))
     options = parser.parse_args()
     rows = [row for size in options.sizes for scores in SURENESS for row in measure(size, scores, options.trials)]
-    keep(options.out, rows)
+    keep(options.out, rows, COLUMNS)
 
 
 if __name__ == "__main__":

@@ -17,21 +17,23 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
+from figures_file import keep
 from sklearn.metrics import roc_auc_score
 
 from fakeface import Detector
-from fakeface.devices import fastest_dtype
-from fakeface.images import load_picture
-from fakeface.inference import fold_norms, narrow, prepare
-from fakeface.measured_data import held_out, recipe_for, spread
-from fakeface.onnx_export import export_onnx
-from fakeface.onnx_model import OnnxModel
+from fakeface.data.loading import take_evenly
+from fakeface.detector.runtime import fastest_dtype, fold_norms, narrow, prepare
+from fakeface.evaluation.inputs import held_out, recipe_for
+from fakeface.images.load import load_picture
+from fakeface.model_folder.onnx import OnnxModel
+from fakeface.release.onnx import export_onnx
 
 BATCH = 16
 CALIBRATION = 200
 Way = Callable[[torch.Tensor], torch.Tensor]  # from inputs to logits
+
+COLUMNS = ("path", "per_second", "ratio", "n", "auc", "auc_loss")
 
 
 def paths(model: Any, folder: str, pictures: list[Any], scratch: Path) -> dict[str, tuple[Way, bool]]:
@@ -88,8 +90,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path(__file__).with_suffix(".csv"))
     options = parser.parse_args()
     splits, _ = held_out(recipe_for(Path(options.model), None, options.data))
-    test = spread(splits["test"], options.pictures)
-    trained = [load_picture(image) for image in spread(splits["train"], CALIBRATION)["image"]]
+    test = take_evenly(splits["test"], options.pictures)
+    trained = [load_picture(image) for image in take_evenly(splits["train"], CALIBRATION)["image"]]
     detector = Detector.from_pretrained(options.model, device="cpu", faces=False)
     inputs = torch.from_numpy(np.stack([detector.processor.to_array(load_picture(image)) for image in test["image"]]))
     labels = np.array(test["label"])[: len(inputs) // BATCH * BATCH]
@@ -109,9 +111,8 @@ def main() -> None:
         }
         for name in ways
     ]
-    table = pd.DataFrame(rows)
-    table.to_csv(options.out, index=False, lineterminator="\n")
-    print(f"{torch.get_num_threads()} threads\n{table.to_string(index=False)}")
+    print(f"{torch.get_num_threads()} threads")
+    keep(options.out, rows, COLUMNS)
 
 
 if __name__ == "__main__":

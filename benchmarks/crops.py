@@ -11,19 +11,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from figures_file import as_columns, keep, read_figures
+from figures_file import as_columns, keep, read_figures, with_ends
 
 from fakeface import Detector
-from fakeface.card import fill_block
 from fakeface.data.augment import AugmentRows
-from fakeface.data.pictures import DELIVERED_EPOCH
-from fakeface.evaluation_text import figure, table
-from fakeface.measured_data import held_out, recipe_for
-from fakeface.metrics import detection_metrics
-from fakeface.subjects import weights_sha256
+from fakeface.data.views import DELIVERED_EPOCH
+from fakeface.evaluation.inputs import held_out, recipe_for
+from fakeface.evaluation.subjects import weights_sha256
+from fakeface.metrics.detection import detection_metrics
+from fakeface.release.card import fill_block
+from fakeface.reports.markdown import figure, table
 
 CROPS = {1: "the face, as shipped", 2: "the face and its mirror image", 10: "these, four corners and theirs"}
 VIEWS = ("clean", "delivered")
+COLUMNS = ("crops", "split", "view", "n_real", "n_generated", *with_ends("auc"), "weights_sha256")
 
 
 def as_markdown(rows: list[dict[str, Any]]) -> str:
@@ -58,7 +59,7 @@ def main() -> None:
             row = {"crops": crops, "split": "validation", "view": view}
             row |= {key: found[key] for key in ("n_real", "n_generated")} | as_columns(found, ("auc",))
             rows.append({**row, "weights_sha256": weights_sha256(options.model)})
-    keep(options.out, rows)
+    keep(options.out, rows, COLUMNS)
     if options.page:
         fill_block(options.page, "crops", as_markdown(rows))
 

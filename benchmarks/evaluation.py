@@ -17,11 +17,13 @@ import numpy as np
 import pandas as pd
 from figures_file import keep
 
-from fakeface.data.sweep import SWEEP
-from fakeface.evaluation import write_report
-from fakeface.evaluation_page import write_page
-from fakeface.evaluation_tables import tabulate
-from fakeface.subjects import OperatingPoint
+from fakeface.delivery.sweep import SWEEP
+from fakeface.evaluation.page import write_page
+from fakeface.evaluation.report import write_report
+from fakeface.evaluation.subjects import OperatingPoint
+from fakeface.evaluation.tables import tabulate
+
+COLUMNS = ("what", "scores", "rows", "tables_seconds", "files_seconds", "page_seconds", "seconds")
 
 
 def made(n: int, views: list[str]) -> pd.DataFrame:
@@ -68,7 +70,7 @@ def main() -> None:
     plain = made(options.pictures, ["clean", "delivered"])
     swept = pd.concat([plain, made(options.pictures, list(SWEEP))], ignore_index=True)
     rows = [measure("clean and delivered", plain), measure("with the sweep", swept)]
-    keep(options.out, rows)
+    keep(options.out, rows, COLUMNS)
 
 
 if __name__ == "__main__":

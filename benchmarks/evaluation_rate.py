@@ -23,6 +23,7 @@ from typing import Any
 from figures_file import keep
 
 BATCH, WORKERS = 32, 2
+COLUMNS = ("what", "pictures", "rounds", "seconds", "per_second", "ratio")
 
 
 def seconds_of(action: Callable[[], Any]) -> float:
@@ -34,11 +35,11 @@ def seconds_of(action: Callable[[], Any]) -> float:
 def actions(model: str, file: Path, scratch: Path) -> dict[str, Callable[[], Any]]:
     """What is timed: each scores every picture of the file."""
     from fakeface import Detector
-    from fakeface.measured_data import whole
-    from fakeface.score import score
-    from fakeface.score_cache import ScoreCache
-    from fakeface.score_views import COLUMNS, fill, parts_of
-    from fakeface.subjects import open_subject
+    from fakeface.evaluation.cache import ScoreCache
+    from fakeface.evaluation.inputs import whole
+    from fakeface.evaluation.scores import COLUMNS, fill, parts_of
+    from fakeface.evaluation.subjects import open_subject
+    from fakeface.score.run import score
 
     detector = Detector.from_pretrained(model, device="cpu", faces=False)
     subject = open_subject(model, device="cpu")
@@ -56,10 +57,9 @@ def actions(model: str, file: Path, scratch: Path) -> dict[str, Callable[[], Any
 
 def sample(pattern: str, count: int, file: Path) -> int:
     """Write a parquet file of so many pictures, spread over the data; returns how many there were."""
-    from fakeface.data.loading import open_dataset
-    from fakeface.measured_data import spread
+    from fakeface.data.loading import open_dataset, take_evenly
 
-    part = spread(open_dataset(sorted(glob.glob(pattern))), count)
+    part = take_evenly(open_dataset(sorted(glob.glob(pattern))), count)
     part.to_parquet(file)
     return len(part)
 
@@ -83,7 +83,7 @@ def main() -> None:
         seconds = statistics.median(one[what] for one in taken)
         rows.append({"what": what, "pictures": count, "rounds": len(taken), "seconds": round(seconds, 2)})
         rows[-1] |= {"per_second": round(count / seconds, 2), "ratio": round(ratio, 3)}
-    keep(options.out, rows)
+    keep(options.out, rows, COLUMNS)
 
 
 if __name__ == "__main__":

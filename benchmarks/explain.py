@@ -17,19 +17,22 @@ from typing import Any
 
 import numpy as np
 import torch
+from figures_file import keep
 from PIL import Image, ImageOps
 
-from fakeface.card import fill_block
-from fakeface.data.channels import reencode
-from fakeface.detector import Detector, verdict
-from fakeface.evaluation_text import table
-from fakeface.explain import METHODS, maps_of, method_used, weigh
-from fakeface.faithfulness import agreement, deletion_and_insertion, plant, pointing
-from fakeface.feature_layers import layer_names, layer_used
+from fakeface.delivery.channels import reencode
+from fakeface.detector.detector import Detector
+from fakeface.detector.runtime import logits_of
+from fakeface.evaluation.inputs import held_out, recipe_for
+from fakeface.explain.faithfulness import agreement, deletion_and_insertion, plant, pointing
+from fakeface.explain.layers import layer_names, layer_used
+from fakeface.explain.maps import METHODS, maps_of, method_used, weigh
 from fakeface.image_processing_fakeface import FakeFaceImageProcessor
-from fakeface.images import load_picture
-from fakeface.measured_data import held_out, recipe_for
+from fakeface.images.load import load_picture
 from fakeface.modeling_fakeface import FakeFaceForImageClassification
+from fakeface.release.card import fill_block
+from fakeface.reports.markdown import table
+from fakeface.results import verdict
 
 PATCH = 0.4  # side of the patch over that of the square
 OTHER_PATCHES = (0.3, 0.5)
@@ -45,6 +48,8 @@ DELIVERIES: dict[str, Callable[[Image.Image], Image.Image]] = {
 NUMBERS = ("n", "value", "low", "high", "chance")
 
 Row = dict[str, Any]
+
+COLUMNS = ("measure", "method", "layer", "pictures", "n", "value", "low", "high", "chance")
 
 
 class Bench:
@@ -71,8 +76,7 @@ class Bench:
 
     def margins(self, pixels: torch.Tensor) -> np.ndarray:
         """Logit of generated less that of real, (n,)."""
-        with torch.inference_mode():
-            logits = torch.cat([self.model(part).logits for part in pixels.split(BATCH)])
+        logits = torch.cat([logits_of(self.model, part) for part in pixels.split(BATCH)])
         return (logits[:, 1] - logits[:, 0]).numpy()
 
     def evidence(self, pixels: torch.Tensor, method: str, layer: str) -> torch.Tensor:
@@ -249,10 +253,7 @@ def main() -> None:
             rows = [{**r, **{k: float(r[k] or 0) for k in NUMBERS}} for r in csv.DictReader(file)]
     else:
         rows = measured(options)
-        with options.out.open("w", newline="") as file:
-            writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(rows)
+        keep(options.out, rows, COLUMNS)
     text = as_markdown(rows, next((r["method"], r["layer"]) for r in rows if r["method"]))
     if options.page:
         fill_block(options.page, "maps", text)

@@ -8,7 +8,6 @@ taken, and of the ratios the median, with the quartiles beside it.
 """
 
 import argparse
-import csv
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -16,16 +15,29 @@ from typing import Any
 
 import numpy as np
 import torch
+from figures_file import keep
 from PIL import Image
 
-from fakeface.card import fill_block
-from fakeface.detector import Detector
-from fakeface.evaluation_text import table
-from fakeface.explain import maps_of, method_used, weigh
-from fakeface.feature_layers import layer_names, layer_used
+from fakeface.detector.detector import Detector
+from fakeface.explain.layers import layer_names, layer_used
+from fakeface.explain.maps import maps_of, method_used, weigh
 from fakeface.modeling_fakeface import FakeFaceForImageClassification
+from fakeface.release.card import fill_block
+from fakeface.reports.markdown import table
 
 SIDE = 400  # of the Detector's pictures
+COLUMNS = (
+    "what",
+    "dtype",
+    "batch",
+    "method",
+    "layer",
+    "rounds",
+    "prediction_ms",
+    "ratio",
+    "lower_quartile",
+    "upper_quartile",
+)
 
 
 def ratios(plain: Callable[[], Any], mapped: Callable[[], Any], rounds: int) -> tuple[list[float], list[float]]:
@@ -101,14 +113,9 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path(__file__).with_suffix(".csv"))
     options = parser.parse_args()
     rows = [row for dtype in ("float32", "auto") for row in measure(options.model, dtype, options.rounds)]
-    with options.out.open("w", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-    text = as_markdown(rows)
+    keep(options.out, rows, COLUMNS)
     if options.page:
-        fill_block(options.page, "map cost", text)
-    print(text)
+        fill_block(options.page, "map cost", as_markdown(rows))
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
     fakeface evaluate checkpoints/fakeface-resnet50-cnn --data "../shared/faces/pool-*.parquet" --dtype auto \\
         --out runs/full
     python benchmarks/face_groups.py runs/full --data "../shared/faces/pool-*.parquet" \\
-        --face-model ../shared/weights/face_detection_yunet_2023mar.onnx [--readme README.md]
+        [--page docs/results.md]
 
 Writes benchmarks/face_groups.csv. Skin tone is the individual typology angle (Chardon et al., 1991) of the cheeks, as
 Merler et al. (Diversity in Faces, 2019) use it: it is measured on the picture, so light and make-up shift it, and it
@@ -26,18 +26,19 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from figures_file import as_columns, keep, read_figures
+from figures_file import as_columns, keep, read_figures, with_ends
 from PIL import Image, ImageDraw
 
 from fakeface import Detector
-from fakeface.card import fill_block
-from fakeface.data.channels import reencode
 from fakeface.data.loading import checked, open_dataset
-from fakeface.evaluation_tables import tabulate
-from fakeface.evaluation_text import cell, table
+from fakeface.delivery.channels import reencode
+from fakeface.evaluation.subjects import weights_sha256
+from fakeface.evaluation.tables import tabulate
+from fakeface.evaluation.text import cell
 from fakeface.faces import Face, FaceFinder
-from fakeface.images import load_picture
-from fakeface.subjects import weights_sha256
+from fakeface.images.load import load_picture
+from fakeface.release.card import fill_block
+from fakeface.reports.markdown import table
 
 # Lower ends in degrees: Chardon's very light and light, intermediate, tan, brown and dark, in twos.
 TONES = {"light": 41.0, "intermediate or tan": 10.0, "brown or dark": -90.0}
@@ -47,6 +48,7 @@ SHOWN = ("auc", "fpr", "miss_rate")
 SPLITS = {"test": "test", "unseen": "unseen sources"}
 COLOURLESS = "without colour"
 LEAST_YELLOW = 4.0  # b* under which a cheek has no colour to speak of: grey pictures, blue light
+COLUMNS = ("kind", "group", "n_real", "n_generated", *with_ends(*SHOWN), "weights_sha256")
 
 
 def typology_angle(picture: Image.Image, face: Face) -> float | None:
@@ -156,7 +158,7 @@ def rows_of(groups: dict[tuple[str, str], pd.DataFrame], report: dict[str, Any])
 
 
 def as_markdown(rows: list[dict[str, Any]]) -> str:
-    """The README's table, from rows as they stand in the CSV."""
+    """The table of docs/results.md, from rows as they stand in the CSV."""
     cells = []
     for row in (read_figures(kept, SHOWN) for kept in rows):
         counts = f"{row['n_real']} + {row['n_generated']}"
@@ -169,9 +171,9 @@ def main() -> None:
     parser.add_argument("run", type=Path, help="folder that `fakeface evaluate --out` wrote")
     parser.add_argument("--data", nargs="+", required=True)
     parser.add_argument("--model", default="checkpoints/fakeface-resnet50-cnn")
-    parser.add_argument("--face-model", required=True, help="YuNet's ONNX file")
+    parser.add_argument("--face-model", help="YuNet's ONNX file; by default the package's own")
     parser.add_argument("--out", type=Path, default=Path(__file__).with_suffix(".csv"))
-    parser.add_argument("--readme", type=Path, help="also write the table in there")
+    parser.add_argument("--page", type=Path, help="also write the table in there")
     options = parser.parse_args()
     report = json.loads((options.run / "evaluation.json").read_text(encoding="utf-8"))
     if report["weights_sha256"] != weights_sha256(options.model):
@@ -206,9 +208,9 @@ def main() -> None:
         groups["face", name] = test.assign(score=[result.score for result in detector.stream(drawn)])
     groups["face", "none found"] = scores.loc[~scores["sha256"].isin(list(seen))]
     rows = rows_of({place: own for place, own in groups.items() if len(own)}, report)
-    keep(options.out, rows)
-    if options.readme:
-        fill_block(options.readme, "face groups", as_markdown(rows))
+    keep(options.out, rows, COLUMNS)
+    if options.page:
+        fill_block(options.page, "face groups", as_markdown(rows))
 
 
 if __name__ == "__main__":

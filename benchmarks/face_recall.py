@@ -1,7 +1,6 @@
 """How many faces the finder finds, by their size, turn and company, and how many it finds where there are none.
 
-    python benchmarks/face_recall.py --face-model face_detection_yunet_2023mar.onnx
-        [--data "../shared/faces/pool-*.parquet"] [--faces 60]
+    python benchmarks/face_recall.py [--data "../shared/faces/pool-*.parquet"] [--faces 60]
 
 Writes benchmarks/face_recall.csv. Faces are squares of the data in which, upright and at its own size, exactly one face
 is found; that box, moved along with the square, is the truth. Each is set into a plain grey picture: shrunk or enlarged
@@ -11,19 +10,18 @@ the picture, not the finder against people.
 """
 
 import argparse
-import csv
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+from figures_file import keep
 from PIL import Image
 from tqdm import tqdm
 
-from fakeface.data.loading import open_dataset
+from fakeface.data.loading import open_dataset, take_evenly
 from fakeface.faces import FaceFinder
-from fakeface.images import load_picture
-from fakeface.measured_data import spread
-from fakeface.metrics import wilson_interval
+from fakeface.images.load import load_picture
+from fakeface.metrics.detection import wilson_interval
 
 Box = tuple[float, float, float, float]
 Case = tuple[Image.Image, list[Box]]
@@ -35,6 +33,7 @@ LARGEST = 6400  # side of a picture in pixels: 41 megapixels
 ANGLES = (10, 20, 30, 45, 90, 180, 270)
 GROUP, GROUP_SIDES = 12, (40, 400)
 SAME = 0.4
+COLUMNS = ("kind", "value", "pictures", "faces", "found", "recall", "low", "high", "elsewhere")
 
 
 def overlap(one: Box, other: Box) -> float:
@@ -104,13 +103,13 @@ def cases(faces: list[tuple[Image.Image, Box]]) -> Iterator[tuple[str, str, Case
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", nargs="+", default=["../shared/faces/pool-*.parquet"])
-    parser.add_argument("--face-model", required=True, help="YuNet's ONNX file")
+    parser.add_argument("--face-model", help="YuNet's ONNX file; by default the package's own")
     parser.add_argument("--faces", type=int, default=60)
     parser.add_argument("--out", type=Path, default=Path(__file__).with_suffix(".csv"))
     options = parser.parse_args()
     finder = FaceFinder.from_pretrained(options.face_model)
     faces = []
-    for image in spread(open_dataset(options.data), 3 * options.faces)["image"]:
+    for image in take_evenly(open_dataset(options.data), 3 * options.faces)["image"]:
         square = load_picture(image)
         found = finder(square)
         if len(found) == 1 and found[0].turns == 0 and found[0].side >= 64 and len(faces) < options.faces:
@@ -123,14 +122,11 @@ def main() -> None:
         entry = counts.setdefault((kind, value), [0, 0, 0, 0])
         for place, number in enumerate((1, len(boxes), seen, extra)):
             entry[place] += number
-    with options.out.open("w", newline="", encoding="utf-8") as file:
-        table = csv.writer(file, lineterminator="\n")
-        table.writerow(["kind", "value", "pictures", "faces", "found", "recall", "low", "high", "elsewhere"])
-        for (kind, value), (pictures, there, seen, extra) in counts.items():
-            low, high = wilson_interval(seen, there)
-            row = [kind, value, pictures, there, seen, f"{seen / there:.3f}", f"{low:.3f}", f"{high:.3f}", extra]
-            table.writerow(row)
-            print(*row, sep="\t")
+    rows = []
+    for place, (pictures, there, seen, extra) in counts.items():
+        shares = (f"{share:.3f}" for share in (seen / there, *wilson_interval(seen, there)))
+        rows.append(dict(zip(COLUMNS, (*place, pictures, there, seen, *shares, extra), strict=True)))
+    keep(options.out, rows, COLUMNS)
 
 
 if __name__ == "__main__":

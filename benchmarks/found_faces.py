@@ -1,10 +1,11 @@
 """What finding faces changes: the same held-out pictures judged as they are, and by the faces found in them.
 
-    python benchmarks/found_faces.py --face-model face_detection_yunet_2023mar.onnx [--readme README.md]
+    python benchmarks/found_faces.py [--page docs/results.md]
         [--data "../shared/faces/pool-*.parquet"] [--model checkpoints/fakeface-resnet50-cnn]
 
-Writes benchmarks/found_faces.csv, and with --readme the README's table. AUC is over the pictures in which a face was
-found, for both; the verdicts are over all pictures of a label, so that a face that is not found shows.
+Writes benchmarks/found_faces.csv, and with --page the table there; readme_tables.py writes the README's from the CSV.
+AUC is over the pictures in which a face was found, for both; the verdicts are over all pictures of a label, so that a
+face that is not found shows.
 """
 
 import argparse
@@ -13,21 +14,23 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
+from figures_file import keep, with_ends
 from tqdm import tqdm
 
 from fakeface import Detector, Result
-from fakeface.card import fill_block
-from fakeface.evaluation_text import table
+from fakeface.evaluation.inputs import held_out, recipe_for
 from fakeface.faces import FaceFinder
-from fakeface.measured_data import held_out, recipe_for
-from fakeface.metrics import detection_metrics
+from fakeface.metrics.detection import detection_metrics
+from fakeface.release.card import fill_block
+from fakeface.reports.markdown import table
 
 ROOT = Path(__file__).resolve().parents[1]
 SPLITS = {"test": "test", "unseen": "unseen sources"}
 VERDICTS = ("real", "uncertain", "generated", "no face")
 WAYS = ("as it is", "found faces")
 LABELS = ("real", "generated")
+COLUMNS = ("split", "way", "n_with_face", *with_ends("auc"))
+COLUMNS += tuple(name for label in LABELS for name in (f"n_{label}", *(f"{label}: {verdict}" for verdict in VERDICTS)))
 
 
 def rows_of(split: str, labels: np.ndarray, judged: dict[str, list[Result]]) -> list[dict[str, Any]]:
@@ -54,7 +57,7 @@ def rows_of(split: str, labels: np.ndarray, judged: dict[str, list[Result]]) -> 
 
 
 def as_markdown(rows: list[dict[str, Any]]) -> str:
-    """The README's table."""
+    """The table of docs/results.md."""
     head = ["pictures, judged", "AUC", *(f"{label} called {verdict}" for label in LABELS for verdict in VERDICTS)]
     cells = []
     for row in rows:
@@ -69,10 +72,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", nargs="+", default=["../shared/faces/pool-*.parquet"])
     parser.add_argument("--model", default="checkpoints/fakeface-resnet50-cnn")
-    parser.add_argument("--face-model", required=True, help="YuNet's ONNX file")
+    parser.add_argument("--face-model", help="YuNet's ONNX file; by default the package's own")
     parser.add_argument("--limit", type=int, default=0, help="pictures of each split; 0 for all")
     parser.add_argument("--out", type=Path, default=Path(__file__).with_suffix(".csv"))
-    parser.add_argument("--readme", type=Path, help="also write the table in there")
+    parser.add_argument("--page", type=Path, help="also write the table in there")
     options = parser.parse_args()
     splits, _ = held_out(recipe_for(Path(options.model), None, options.data), limit=options.limit)
     finder = FaceFinder.from_pretrained(options.face_model)
@@ -88,11 +91,9 @@ def main() -> None:
             for way, detector in detectors.items()
         }
         rows += rows_of(name, np.array(part["label"]), judged)
-    pd.DataFrame(rows).to_csv(options.out, index=False, lineterminator="\n")
-    text = as_markdown(rows)
-    if options.readme:
-        fill_block(options.readme, "found faces", text)
-    print(text)
+    keep(options.out, rows, COLUMNS)
+    if options.page:
+        fill_block(options.page, "found faces", as_markdown(rows))
 
 
 if __name__ == "__main__":

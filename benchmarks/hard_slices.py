@@ -2,10 +2,10 @@
 
     fakeface evaluate checkpoints/fakeface-resnet50-cnn --data "../shared/faces/pool-*.parquet" --sweep --dtype auto \\
         --limit 600 --out runs/sweep
-    python benchmarks/hard_slices.py runs/sweep/evaluation.json [--readme README.md]
+    python benchmarks/hard_slices.py runs/sweep/evaluation.json [--page docs/results.md]
 
 Writes benchmarks/hard_slices.csv: for every step of the sweep and split its figures with 95 % intervals; and with
---readme the README's table of the test pictures.
+--page the table there, of the test pictures.
 """
 
 import argparse
@@ -13,10 +13,11 @@ import json
 from pathlib import Path
 from typing import Any
 
-from figures_file import as_columns, keep, read_figures
+from figures_file import as_columns, keep, read_figures, with_ends
 
-from fakeface.card import fill_block
-from fakeface.evaluation_text import cell, table
+from fakeface.evaluation.text import cell
+from fakeface.release.card import fill_block
+from fakeface.reports.markdown import table
 
 FIGURES = ("auc", "auc_real_changed", "auc_generated_changed", "fpr", "miss_rate")
 # What stands for the hard pictures of each kind; the CSV has all steps.
@@ -39,6 +40,7 @@ SHOWN = {
     "moved 10 %": "moved by up to a tenth",
     "turned 12°": "turned by up to 12°",
 }
+COLUMNS = ("split", "view", "n_real", "n_generated", "weights_sha256", *with_ends(*FIGURES))
 
 
 def rows_of(report: dict[str, Any]) -> list[dict[str, Any]]:
@@ -53,7 +55,7 @@ def rows_of(report: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def as_markdown(rows: list[dict[str, Any]]) -> str:
-    """The README's table, from rows as they stand in the CSV or as `rows_of` gives them."""
+    """The table of docs/results.md, from rows as they stand in the CSV or as `rows_of` gives them."""
     found = {row["view"]: read_figures(row, FIGURES) for row in rows if row["split"] == "test"}
     clean = found["clean"]
     head = [
@@ -72,12 +74,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("report", type=Path)
     parser.add_argument("--out", type=Path, default=Path(__file__).with_suffix(".csv"))
-    parser.add_argument("--readme", type=Path, help="also write the table in there")
+    parser.add_argument("--page", type=Path, help="also write the table in there")
     options = parser.parse_args()
     rows = rows_of(json.loads(options.report.read_text(encoding="utf-8")))
-    keep(options.out, rows)
-    if options.readme:
-        fill_block(options.readme, "hard slices", as_markdown(rows))
+    keep(options.out, rows, COLUMNS)
+    if options.page:
+        fill_block(options.page, "hard slices", as_markdown(rows))
 
 
 if __name__ == "__main__":

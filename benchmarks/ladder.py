@@ -19,12 +19,12 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from figures_file import keep
+from figures_file import keep, with_ends
 from train_runs import ROOT, train_command
 
-from fakeface.card import fill_block
-from fakeface.evaluation_text import table
 from fakeface.recipe import build_recipe, read_recipe
+from fakeface.release.card import fill_block
+from fakeface.reports.markdown import table
 
 MOVED = "moved 10 %"  # the step of the sweep
 SPLITS = ("validation", "test", "unseen")
@@ -36,6 +36,8 @@ SHOWN = {
     "ece": "ece",
     "fpr": "fpr",
 }
+COLUMNS = ("rung", "kept", "seed", "split", "view", "n_real", "n_generated", *with_ends(*SHOWN.values()))
+COLUMNS += ("n_ffhq", *with_ends("fpr_ffhq"))
 
 
 def recipes(ladder: dict[str, Any]) -> list[tuple[str, bool, dict[str, Any]]]:
@@ -147,7 +149,7 @@ def main() -> int:
         for number, (name, kept, recipe) in enumerate(rungs):
             report = measured(options.runs / f"seed-{seed}-rung-{number}", recipe, seed, options)
             rows += rows_of(name, kept, seed, report)
-    keep(options.out, rows)
+    keep(options.out, rows, COLUMNS)
     if options.page:
         fill_block(options.page, "ladder", as_markdown(rows))
     return 0

@@ -1,13 +1,14 @@
-"""What the detector says of pictures that are no photograph of a face and none that a model of faces made.
+"""What the detector says of pictures that are neither photographs of faces nor made by a model of faces.
 
-    python benchmarks/out_of_scope.py --face-model face_detection_yunet_2023mar.onnx [--readme README.md]
+    python benchmarks/out_of_scope.py [--page docs/results.md]
         "drawn faces=drawn" "rendered faces=rendered" "animals=animals" "things=things"
 
-Each KIND=FOLDER is a row. Writes benchmarks/out_of_scope.csv: verdicts on what is found in a picture, and, in the rows
-without the face model, on its centre square. The committed rows are of
+Each KIND=FOLDER is a row. Writes benchmarks/out_of_scope.csv: verdicts on the faces found in a picture, and, in the
+rows with --no-faces, on its centre square. The committed rows are of
 
 - drawn faces: 200 avatars in eight styles of DiceBear (npm), drawn by `benchmarks/drawn_faces.mjs`;
-- rendered faces: people of Fluent Emoji (npm `@lobehub/fluent-emoji-3d`): `assets/`, 1f466 to 1f478, 1f481 and 1f482;
+- rendered faces: people of Fluent Emoji (npm `@lobehub/fluent-emoji-3d` 1.1.0): `assets/`, 1f466 to 1f478, 1f481
+  and 1f482;
 - animals: photographs from PyPI's gradio (cheetahs, lion), scikit-image (cat) and imgaug (quokka);
 - things: from PyPI's scikit-image brick, coffee, coins, grass, gravel, hubble_deep_field, moon, motorcycle_left and
   rocket, from scikit-learn china and flower, from gradio tower.
@@ -21,13 +22,14 @@ from typing import Any
 from figures_file import keep
 
 from fakeface import Detector, Result
-from fakeface.card import fill_block
-from fakeface.evaluation_text import table
 from fakeface.faces import FaceFinder
-from fakeface.images import PICTURE_SUFFIXES
+from fakeface.images.load import PICTURE_SUFFIXES
+from fakeface.release.card import fill_block
+from fakeface.reports.markdown import table
 
 VERDICTS = ("real", "uncertain", "generated", "no face")
-WAYS = {True: "faces that are found", False: "the centre, without the face model"}
+WAYS = {True: "faces that are found", False: "the centre, with --no-faces"}
+COLUMNS = ("kind", "judged", "n", "refused", *VERDICTS)
 
 
 def row_of(kind: str, faces: bool, results: list[Result]) -> dict[str, Any]:
@@ -46,10 +48,10 @@ def as_markdown(rows: list[dict[str, Any]]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("kinds", nargs="+", metavar="KIND=FOLDER")
-    parser.add_argument("--model", default="checkpoints/fakeface-resnet50-cnn")
-    parser.add_argument("--face-model", required=True, help="YuNet's ONNX file")
+    parser.add_argument("--model", help="by default the shipped model that judges best")
+    parser.add_argument("--face-model", help="YuNet's ONNX file; by default the package's own")
     parser.add_argument("--out", type=Path, default=Path(__file__).with_suffix(".csv"))
-    parser.add_argument("--readme", type=Path, help="also write the table in there")
+    parser.add_argument("--page", type=Path, help="also write the table in there")
     options = parser.parse_args()
     finder = FaceFinder.from_pretrained(options.face_model)
     detectors = {way: Detector.from_pretrained(options.model, faces=finder if way else False) for way in WAYS}
@@ -60,10 +62,10 @@ def main() -> None:
         if not files:
             parser.error(f"{folder}: no pictures in it")
         rows += [row_of(kind, faces, list(detector.stream(files))) for faces, detector in detectors.items()]
-    keep(options.out, rows)
+    keep(options.out, rows, COLUMNS)
     print(as_markdown(rows))
-    if options.readme:
-        fill_block(options.readme, "out of scope", as_markdown(rows))
+    if options.page:
+        fill_block(options.page, "out of scope", as_markdown(rows))
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """`fakeface score` against the bare model, against the stock pipeline, and its peak memory at two sizes.
 
     python benchmarks/score.py [--pictures 2000] [--data "../shared/faces/pool-*.parquet"]
-        [--face-model ../shared/weights/face_detection_yunet_2023mar.onnx] [--model checkpoints/fakeface-resnet50-cnn]
-        [--pipeline-pictures 500] [--memory 1000 50000] [--workers 0]
+        [--model checkpoints/fakeface-resnet50-cnn] [--pipeline-pictures 500] [--memory 1000 50000]
+        [--workers 0]
     python benchmarks/score.py --only-memory [--memory 1000 50000]      # the speeds in the CSV stay as they are
 
 Writes benchmarks/score.csv. `ratio` is: of `score`, its pictures a second over those of the bare model on ready
@@ -71,7 +71,7 @@ def timed_score(detector: Any, folder: Path, workers: int) -> tuple[float, dict[
     """Seconds of a whole run, and the scores by path."""
     import pyarrow.parquet as pq
 
-    from fakeface.score import score
+    from fakeface.score.run import score
 
     with tempfile.TemporaryDirectory() as scratch:
         start = time.perf_counter()
@@ -109,14 +109,13 @@ def measure_speed(options: argparse.Namespace, folder: Path, labels: dict[str, i
     import torch
 
     from fakeface import Detector
-    from fakeface.model_folder import load_model_folder
+    from fakeface.model_folder.opening import load_model_folder
 
     files = sorted(map(str, folder.rglob("*.jpg")))
     stock = pipeline_rate(options.model, files[: options.pipeline_pictures])
     rows: list[dict[str, Any]] = [{"what": "stock pipeline", "precision": "float32", "per_second": round(stock, 2)}]
     for dtype in ("float32", "auto"):
-        for faces in (False, True) if options.face_model else (False,):
-            os.environ["FAKEFACE_FACE_MODEL"] = options.face_model or ""
+        for faces in (False, True):
             detector = Detector.from_pretrained(options.model, device="cpu", dtype=dtype, faces=faces)
             precision = str(detector.model.dtype).removeprefix("torch.") + (" channels last" if dtype == "auto" else "")
             kind: Any = detector.model.dtype
@@ -149,7 +148,7 @@ def peak_memory(count: int, workers: int) -> float:
     from build import PeakMemory, make_pictures
 
     from fakeface import Detector, FakeFaceConfig, FakeFaceForImageClassification, FakeFaceImageProcessor
-    from fakeface.score import score
+    from fakeface.score.run import score
 
     config = FakeFaceConfig(architecture="logistic", image_size=160)
     detector = Detector(FakeFaceForImageClassification(config), FakeFaceImageProcessor(size=160))
@@ -179,7 +178,6 @@ def main() -> None:
     parser.add_argument("--pictures", type=int, default=2000)
     parser.add_argument("--pipeline-pictures", type=int, default=500)
     parser.add_argument("--data", default="../shared/faces/pool-*.parquet", help="parquet files with image and label")
-    parser.add_argument("--face-model", help="file of the face detector; without it faces are not measured")
     parser.add_argument("--model", default="checkpoints/fakeface-resnet50-cnn")
     parser.add_argument("--memory", type=int, nargs="*", default=[1000, 50_000])
     parser.add_argument("--workers", type=int, default=0)

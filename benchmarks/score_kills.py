@@ -22,6 +22,7 @@ from build import make_pictures
 from figures_file import keep
 
 PACKAGE = Path(__file__).resolve().parents[1]
+COLUMNS = ("kill", "seconds", "units")
 
 
 def make_model(folder: Path) -> None:
@@ -97,7 +98,7 @@ def main() -> int:
         finish(folder, out)
         same &= tables(out) == whole
     rows.append({"kill": "equal to an undisturbed run", "units": "yes" if same else "no"})
-    keep(options.out, rows, ["kill", "seconds", "units"])
+    keep(options.out, rows, COLUMNS)
     return 0 if same else 1
 
 

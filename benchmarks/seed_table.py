@@ -1,6 +1,6 @@
 """The seed's table anew: logistic, cnn, resnet50-cnn and the Aggregated CNNs on the same held-out pictures.
 
-    python benchmarks/seed_table.py --data "../shared/faces/pool-*.parquet" [--readme README.md]
+    python benchmarks/seed_table.py --data "../shared/faces/pool-*.parquet" [--page docs/results.md]
 
 Trains and scores what is missing below runs/ and takes what is there, so that the same command goes on after a stop.
 Most of the time goes to the Aggregated CNNs, where a picture passes 1,000 times through an EfficientNet-B4: they judge
@@ -22,22 +22,24 @@ import numpy as np
 import pandas as pd
 from datasets import DatasetDict
 
-from fakeface.aggregated_cnns import PATCHES, SIDE, AggregatedCNNs
-from fakeface.aggregated_scores import score_pictures
-from fakeface.aggregated_training import RECORD, Schedule, Trainer
-from fakeface.card import fill_block
-from fakeface.devices import fastest_dtype, pick_device
-from fakeface.evaluation_text import figure, table
-from fakeface.measured_data import held_out
-from fakeface.metrics import detection_metrics
-from fakeface.model_folder import PROCESSOR, WEIGHTS, read_json
+from fakeface.aggregated_cnns.model import PATCHES, SIDE, AggregatedCNNs
+from fakeface.aggregated_cnns.scores import score_pictures
+from fakeface.aggregated_cnns.training import RECORD, Schedule, Trainer
+from fakeface.detector.runtime import fastest_dtype, pick_device
+from fakeface.evaluation.inputs import held_out, read_scores
+from fakeface.evaluation.subjects import weights_sha256
+from fakeface.metrics.detection import detection_metrics
+from fakeface.model_folder.opening import PROCESSOR, read_json
+from fakeface.model_folder.weights import WEIGHTS
 from fakeface.recipe import build_recipe
-from fakeface.score_table import read_scores
-from fakeface.subjects import weights_sha256
+from fakeface.release.card import fill_block
+from fakeface.reports.markdown import figure, table
 
 ROOT = Path(__file__).resolve().parents[1]
 SHIPPED = ROOT / "checkpoints" / "fakeface-resnet50-cnn"
 SPLITS = {"test": "test", "unseen": "unseen sources"}
+COLUMNS = ("architecture", "split", "pictures", "n_real", "n_generated", "refused", "auc", "low", "high", "fed")
+COLUMNS += ("weights_sha256",)
 
 
 @dataclass(frozen=True)
@@ -151,12 +153,11 @@ def as_csv(rows: list[dict[str, Any]]) -> str:
     """A line for each row; the interval's ends in columns of their own."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    names = ["architecture", "split", "pictures", "n_real", "n_generated", "refused"]
-    writer.writerow([*names, "auc", "low", "high", "fed", "weights_sha256"])
+    writer.writerow(COLUMNS)
     for row in rows:
         figures = (row["auc"], *row.get("auc_interval", (None, None)))
         rounded = ["" if value is None else f"{value:.4f}" for value in figures]
-        writer.writerow([*(row[name] for name in names), *rounded, row["fed"], row["weights_sha256"]])
+        writer.writerow([*(row[name] for name in COLUMNS[:6]), *rounded, row["fed"], row["weights_sha256"]])
     return text.getvalue()
 
 
@@ -185,7 +186,7 @@ def main() -> None:
     parser.add_argument("--patches", type=int, default=PATCHES, help="for each of the five networks and each picture")
     parser.add_argument("--pictures", type=int, default=200, help="of each split for the five networks; 0 for all")
     parser.add_argument("--out", type=Path, default=Path(__file__).with_suffix(""), help="of the two files, no suffix")
-    parser.add_argument("--readme", type=Path, help="also write the table in there")
+    parser.add_argument("--page", type=Path, help="also write the table in there")
     options = parser.parse_args()
     if min(options.patches, options.steps, options.start_steps) < 1 or options.pictures < 0:
         parser.error("--patches, --steps and --start-steps take 1 or more, --pictures 0 or more")
@@ -197,8 +198,8 @@ def main() -> None:
         text = as_markdown(rows)
         options.out.with_suffix(".csv").write_text(as_csv(rows), encoding="utf-8")
         options.out.with_suffix(".md").write_text(text + "\n", encoding="utf-8")
-        if options.readme:
-            fill_block(options.readme, "seed table", text)
+        if options.page:
+            fill_block(options.page, "seed table", text)
     except (ValueError, subprocess.CalledProcessError) as error:
         sys.exit(f"seed_table.py: {error}")
     print(text)

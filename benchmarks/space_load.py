@@ -2,7 +2,7 @@
 
     python benchmarks/space_load.py [--clients 32] [--seconds 180] [--picture space/examples/portrait.jpg]
 
-Starts the Space with the model and settings of the environment (so name the face model in FAKEFACE_FACE_MODEL), asks
+Starts the Space with the model and settings of the environment, asks
 `/predict` one request after the other from one client, then from all, and writes benchmarks/space_load.csv. Memory is
 the server's resident set: before, after a warm-up of as many requests as there are clients, all at once; after, once it
 has been idle for `--rest` seconds. That the queue is full is an honest answer and no error; any other failure is one,
@@ -29,6 +29,9 @@ from gradio_client.utils import QueueError
 ROOT = Path(__file__).resolve().parents[1]
 STARTING = 600  # seconds
 ALONE = 30  # requests of the single client
+COLUMNS = ("clients", "seconds", "answered", "queue_full", "errors", "median_seconds_of_one", "median_seconds")
+COLUMNS += ("latency_ratio", "answers_per_second_ratio", "megabytes_before", "megabytes_after", "memory_ratio")
+COLUMNS += ("processors",)
 
 
 class Asked:
@@ -106,7 +109,7 @@ def measure(address: str, server: subprocess.Popen[bytes], options: argparse.Nam
         "memory_ratio": f"{after / before:.3f}",
         "processors": os.cpu_count(),
     }
-    keep(options.output, [row])
+    keep(options.output, [row], COLUMNS)
     return alone.errors + crowd.errors
 
 

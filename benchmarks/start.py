@@ -1,15 +1,14 @@
 """Time to the first result of `fakeface predict one.jpg` over that of a bare forward pass, both from a cold process.
 
-    python benchmarks/start.py [--rounds 7] [--face-model face_detection_yunet_2023mar.onnx]
+    python benchmarks/start.py [--rounds 7]
 
 Writes benchmarks/start.csv. The bare process imports torch, transformers and timm, and sends one 160-pixel tensor
 through a ResNet-50 whose weights it neither makes nor reads. `fakeface predict` does what users get: it checks and
-reads the shipped model, decodes a JPEG file of 1024 pixels, judges it and prints the verdict; with `--face-model` it
-also looks for the face. The processes take turns, and the median counts. `cpu_s` is user and system time together.
+reads the shipped model, decodes a JPEG file of 1024 pixels, judges it and prints the verdict, with and without
+a look for the face. The processes take turns, and the median counts. `cpu_s` is user and system time together.
 """
 
 import argparse
-import csv
 import os
 import resource
 import statistics
@@ -20,6 +19,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+from figures_file import keep
 from PIL import Image
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -32,11 +32,19 @@ with torch.inference_mode():
     model(torch.zeros(1, 3, 160, 160))
 """
 
+COLUMNS = ("process", "rounds", "seconds", "cpu_s", "ratio")
 
-def measured(words: list[str], environment: dict[str, str]) -> tuple[float, float]:
-    """Seconds on the clock and of processor time that a process takes, its children included."""
+
+def measured(words: list[str], environment: dict[str, str], codes: tuple[int, ...] = (0,)) -> tuple[float, float]:
+    """Seconds on the clock and of processor time that a process takes, its children included.
+
+    Raises:
+        ValueError: it ends with another exit code than these.
+    """
     before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-    subprocess.run([sys.executable, *words], env=environment, cwd=ROOT, check=True, capture_output=True)
+    done = subprocess.run([sys.executable, *words], env=environment, cwd=ROOT, capture_output=True, text=True)
+    if done.returncode not in codes:
+        raise ValueError(f"{words} ended with {done.returncode}: {done.stderr}")
     clock, after = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
     return clock, after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
 
@@ -44,10 +52,8 @@ def measured(words: list[str], environment: dict[str, str]) -> tuple[float, floa
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--face-model", type=Path, help="measure the search for faces as well")
     options = parser.parse_args()
     environment = {**os.environ, "HF_HUB_OFFLINE": "1"}
-    environment.pop("FAKEFACE_FACE_MODEL", None)
     with tempfile.TemporaryDirectory() as scratch:
         picture = Path(scratch, "one.jpg")
         tones = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
@@ -57,10 +63,8 @@ def main() -> None:
             "bare forward": (["-c", BARE], environment),
             "predict": ([*predict, "--no-faces"], environment),
             "--help": (["-m", "fakeface", "--help"], environment),
+            "predict with faces": (predict, environment),
         }
-        if options.face_model:
-            finder = {**environment, "FAKEFACE_FACE_MODEL": str(options.face_model.resolve())}
-            ways["predict with faces"] = ([*predict, "--faces"], finder)
         times: dict[str, list[tuple[float, float]]] = {name: [] for name in ways}
         for turn in range(options.rounds + 1):
             for name, way in ways.items():
@@ -71,13 +75,11 @@ def main() -> None:
         name: [statistics.median(column) for column in zip(*taken, strict=True)] for name, taken in times.items()
     }
     bare = medians["bare forward"][0]
-    with Path(__file__).with_suffix(".csv").open("w", newline="") as file:
-        table = csv.writer(file, lineterminator="\n")
-        table.writerow(["process", "rounds", "seconds", "cpu_s", "ratio"])
-        for name, (clock, processor) in medians.items():
-            row = [name, options.rounds, f"{clock:.3f}", f"{processor:.3f}", f"{clock / bare:.3f}"]
-            table.writerow(row)
-            print(*row, sep="\t")
+    rows = []
+    for name, (clock, processor) in medians.items():
+        seconds = (f"{number:.3f}" for number in (clock, processor, clock / bare))
+        rows.append(dict(zip(COLUMNS, (name, options.rounds, *seconds), strict=True)))
+    keep(Path(__file__).with_suffix(".csv"), rows, COLUMNS)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""The README's table of what the scripts here measured, read off their CSV files.
+"""The table of docs/benchmarks.md: what the scripts here measured, read off their CSV files.
 
-    python benchmarks/summary.py [--readme README.md]
+    python benchmarks/summary.py [--page docs/benchmarks.md]
 
 A script that has not been run has no row.
 """
@@ -11,11 +11,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from fakeface.card import fill_block
-from fakeface.evaluation_text import table
+from fakeface.release.card import fill_block
+from fakeface.reports.markdown import table
 
 HERE = Path(__file__).parent
-COMMANDS = {"leave-one-out": "`fakeface evaluate`"}  # by which figures came that no script here made
 QUICK = "bfloat16 channels last"
 
 
@@ -48,6 +47,10 @@ def memory_name(rows: pd.DataFrame) -> str:
     return f"peak memory of `fakeface score` at {last:,} pictures, over that at {first:,}"
 
 
+def slowest(rows: pd.DataFrame) -> str:
+    return f"{rows['largest_cpu_s'].max():.2f} s at most of {len(rows)} kinds"
+
+
 def kills(rows: pd.DataFrame) -> str:
     return f"{len(rows) - 1} kills, equal to an undisturbed run: {rows['units'].iloc[-1]}"
 
@@ -72,6 +75,15 @@ def pointed(pictures: str) -> Reader:
         return f"{hit:.2f} ({low:.2f}–{high:.2f}), chance {chance:.2f}"
 
     return read
+
+
+def cascade(rows: pd.DataFrame) -> str:
+    rate, decided, agrees, auc = (
+        cell(rows, column, way="cascade") for column in ("ratio", "decided_by_fast", "agrees", "auc")
+    )
+    change = auc - cell(rows, "auc", way="thorough")
+    told = f"{100 * decided:.0f} % decided by the fast model, {100 * agrees:.1f} % same verdicts"
+    return f"{rate:.2f}; {told}, AUC {change:+.3f}"
 
 
 def left_out(rows: pd.DataFrame) -> str:
@@ -110,7 +122,8 @@ ROWS: list[tuple[str, str | Reader, Reader]] = [
         number(column="over_pipeline", what="score without faces", precision=QUICK),
     ),
     ("score", memory_name, memory),
-    ("score_kills", "`fakeface score` killed at random moments and taken up again", kills),
+    ("cascade", "`fakeface score --cascade` on unseen sources, over the thorough model alone", cascade),
+    ("score_kills", "`fakeface score` killed at random moments and resumed", kills),
     ("cpu_paths", '`dtype="auto"` on a CPU, over plain float32', cpu("bfloat16, channels last, folded (auto)")),
     ("cpu_paths", "… compiled as well", cpu("bfloat16, channels last, folded, compiled")),
     ("cpu_paths", "8-bit ONNX, over the same", cpu("ONNX Runtime, 8 bits")),
@@ -120,6 +133,7 @@ ROWS: list[tuple[str, str | Reader, Reader]] = [
         number(process="predict"),
     ),
     ("start", "processor time of `fakeface --help`", number("{:.2f} s", "cpu_s", process="--help")),
+    ("refusals", "… until a slip is refused: names of nothing, unknown options, wrong labels", slowest),
     (
         "evaluation_rate",
         "pictures a second of `fakeface evaluate`, over those of `fakeface score`",
@@ -166,17 +180,17 @@ def as_markdown(folder: Path = HERE) -> str:
         if file.exists():
             rows = pd.read_csv(file)
             told = name if isinstance(name, str) else name(rows)
-            lines.append([told, read(rows), f"[{COMMANDS.get(stem, f'`{stem}.py`')}](benchmarks/{stem}.csv)"])
-    return table(["measured", "figure", "script, CSV"], lines)
+            lines.append([told, read(rows), f"`{stem}.csv`"])
+    return table(["measured", "figure", "from"], lines)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--readme", type=Path, help="also write the table in there")
+    parser.add_argument("--page", type=Path, help="also write the table in there")
     options = parser.parse_args()
     text = as_markdown()
-    if options.readme:
-        fill_block(options.readme, "benchmarks", text)
+    if options.page:
+        fill_block(options.page, "benchmarks", text)
     print(text)
 
 

@@ -22,6 +22,7 @@ from train_runs import make_labelled, train_command
 OPTIONS = ["--architecture", "resnet50-cnn", "--trunk-weights", "none", "--trunk-stages", 1, "--image-size", 32]
 OPTIONS += ["--crop-fraction", 1, "--batch-size", 8, "--workers", 1, "--threads", 1, "--epochs", 1, "--dropout", 0]
 OPTIONS += ["--measure", "false", "--mixed-precision", "no"]
+COLUMNS = ("batch_norm", "steps", "loss", "weights", "statistics", "auc")
 
 
 def train(run: Path, *arguments: object, ranks: int) -> None:
@@ -71,7 +72,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as scratch:
         make_labelled(Path(scratch, "data"), 400, 40)
         rows = [compare(Path(scratch), Path(scratch, "data"), kind, options.steps) for kind in ("frozen", "learn")]
-    keep(options.out, rows)
+    keep(options.out, rows, COLUMNS)
     return 0 if float(str(rows[0]["loss"])) <= 1e-5 else 1
 
 

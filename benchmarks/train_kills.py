@@ -26,6 +26,7 @@ EPOCHS, STEPS = 2, 40
 OPTIONS = ["--architecture", "cnn", "--image-size", 16, "--crop-fraction", 1, "--batch-size", 4, "--workers", 1]
 OPTIONS += ["--threads", 1, "--learning-rate", 0.01, "--ema", 0.9, "--checkpoint-steps", 5, "--measure", "false"]
 OPTIONS += ["--epochs", EPOCHS, "--samples-per-epoch", 8 * STEPS]
+COLUMNS = ("kill", "step", "resumed_from", "equal", "weights_sha256")
 
 
 def finish(data: Path, run: Path) -> str:
@@ -87,7 +88,7 @@ def main() -> int:
             row = {"kill": kill, "step": seen, "resumed_from": int(found[1]) if found else 0, "equal": same}
             rows.append({**row, "weights_sha256": results(run)[0][:16]})
             print(*rows[-1].values(), flush=True)
-    keep(options.out, rows)
+    keep(options.out, rows, COLUMNS)
     return 0 if all(row["equal"] for row in rows) else 1
 
 

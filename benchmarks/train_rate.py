@@ -23,7 +23,9 @@ from figures_file import keep
 from train_runs import ROOT, make_labelled, train_command
 
 from fakeface.recipe import Recipe, build_recipe, read_recipe
-from fakeface.training.step_times import PROFILE, WARM_UP
+from fakeface.training.profile import PROFILE, WARM_UP
+
+COLUMNS = ("what", "pictures_per_second", "over_bare_loop", "over_one_rank")
 
 
 def bare_rate(recipe: Recipe, steps: int, threads: int) -> float:
@@ -31,7 +33,7 @@ def bare_rate(recipe: Recipe, steps: int, threads: int) -> float:
     import torch
     from accelerate import Accelerator
 
-    from fakeface.training.building import build_model, build_optimizer
+    from fakeface.training.setup import build_model, build_optimizer
 
     torch.set_num_threads(threads)
     model = build_model(recipe, Accelerator(cpu=True)).train()
@@ -99,7 +101,7 @@ def main() -> int:
         rate = statistics.median(found)
         rows.append({"what": name, "pictures_per_second": f"{rate:.2f}", "over_bare_loop": f"{over_bare:.3f}"})
         rows[-1]["over_one_rank"] = f"{over_one:.3f}"
-    keep(options.out, rows)
+    keep(options.out, rows, COLUMNS)
     return 0
 
 

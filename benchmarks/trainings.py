@@ -15,18 +15,20 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from figures_file import as_columns, keep, read_figures
+from figures_file import as_columns, keep, read_figures, with_ends
 
-from fakeface.card import fill_block
-from fakeface.evaluation_text import cell, figure, table
-from fakeface.metrics import detection_metrics
+from fakeface.evaluation.text import cell
+from fakeface.metrics.detection import detection_metrics
 from fakeface.recipe import named_pictures
+from fakeface.release.card import fill_block
+from fakeface.reports.markdown import figure, table
 
 FOUND = "tpr_at_fpr_0.01"
 FIGURES = ("auc", FOUND)
 SPLITS = ("validation", "test", "unseen")
 VIEWS = ("clean", "delivered")
 KINDS = {"all": "all pictures", "undoubted": "all but those in doubt"}
+COLUMNS = ("training", "split", "view", "pictures", "n_real", "n_generated", *with_ends(*FIGURES), "weights_sha256")
 
 
 def rows_of(name: str, folder: Path, doubtful: set[str]) -> list[dict[str, Any]]:
@@ -72,7 +74,7 @@ def main() -> None:
     for given in options.runs:
         name, _, folder = given.partition("=")
         rows += rows_of(name, Path(folder), doubtful)
-    keep(options.out, rows)
+    keep(options.out, rows, COLUMNS)
     if options.page:
         fill_block(options.page, "trainings", as_markdown(rows))
 
