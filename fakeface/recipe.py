@@ -68,7 +68,11 @@ class Recipe:
     # Views of each picture (as it is, then augmented ones) that a trunk which does not learn is asked for once; only
     # the head then trains. 0 trains all of the model.
     frozen_views: int = 0
-    then_everything: bool = False  # with frozen_views: once measured, train the head on the held-out pictures too
+    # With frozen_views: the last so many of the trunk's blocks learn after all, by updates of low rank, from what goes
+    # into them, which is kept on disk: 0.3 MB for each view of each picture. The block before them is in trunk_blocks.
+    tuned_blocks: int = 0
+    tuning_draws: int = 9600  # pictures that they learn from, one after the other
+    then_everything: bool = False  # with frozen_views: once measured, train on the held-out pictures too
     head_batch: int = 256  # features in a step of the head
     pooling: str = "none"  # what the fully connected layers see of the feature map: none (all of it) or average
     dropout: float = 0.3  # between fully connected layers
@@ -156,14 +160,30 @@ class Recipe:
                 "and other architectures take 0"
             )
         if self.then_everything and not self.frozen_views:
-            raise RecipeError("then_everything takes frozen_views: only a head is trained twice")
+            raise RecipeError(
+                "then_everything takes frozen_views: only what learns from kept features is trained twice"
+            )
+        if self.tuned_blocks and (
+            not self.frozen_views or self.trunk_blocks[-1] - self.tuned_blocks not in self.trunk_blocks
+        ):
+            raise RecipeError(
+                f"tuned_blocks is {self.tuned_blocks}: it takes frozen_views and, in trunk_blocks, the block before"
+            )
         if self.teacher and (self.architecture != "resnet50-cnn" or self.consistency_weight or self.compile):
             raise RecipeError("teacher takes architecture: resnet50-cnn, without consistency_weight and compile")
         if self.streaming and (self.face_cut != "none" or self.frozen_views):
             raise RecipeError(
                 "streaming takes neither face_cut: landmarks nor frozen_views: both need the pictures at hand"
             )
-        for name in ("threads", "workers", "small_epochs", "frozen_views", "source_cap"):
+        for name in (
+            "threads",
+            "workers",
+            "small_epochs",
+            "frozen_views",
+            "tuned_blocks",
+            "tuning_draws",
+            "source_cap",
+        ):
             if getattr(self, name) < 0:
                 raise RecipeError(f"{name} is {getattr(self, name)}: it must be at least 0")
         if self.small_epochs and self.pooling == "none":

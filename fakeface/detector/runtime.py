@@ -94,7 +94,7 @@ def fold_norms(model: FakeFaceForImageClassification) -> int:
     return folded
 
 
-def multiply_out(model: FakeFaceForImageClassification) -> None:
+def multiply_out(model: nn.Module) -> None:
     """Turn layers that keep their matrix in 8 bits into ordinary ones, in place: four times the memory, less work."""
     for parent in list(model.modules()):
         for name, child in list(parent.named_children()):

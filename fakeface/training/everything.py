@@ -1,6 +1,6 @@
-"""After a recipe was measured: the same head, trained on all pictures, those that were held out for measuring too.
+"""After a recipe was measured: the same training on all pictures, those that were held out for measuring too.
 
-Its thresholds come from scores that heads gave to sources they were not trained on, a fifth of the sources at a time;
+Its thresholds come from scores that models gave to sources they were not trained on, a fifth of the sources at a time;
 so do the figures of `folds.json`, which say how far the recipe travels.
 """
 
@@ -8,7 +8,7 @@ import copy
 import json
 import shutil
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +33,9 @@ from ..recipe import TRAINING_RECORD, Recipe, named_pictures
 from ..reports.csv_files import write_csv
 from ..utils.files import replace_file, replace_text
 from .data import capped, origins
-from .frozen import collect_features, fit_head, learn_familiar, margins_of
+from .frozen import JUDGED_VIEWS, collect_features, fit_head, learn_familiar, margins_of
 from .run_folder import RUN_RECORD
+from .tuning import Tokens, features_anew, tune
 
 FOLDS = 5
 FOLDS_RECORD = "folds.json"  # figures
@@ -67,7 +68,8 @@ def train_on_everything(
     part = all_pictures(splits, recipe)
     features = collect_features(run, recipe, model, part, view, accelerator)
     folds = source_folds(part["label"][:], part["source"][:])
-    margins = out_of_fold(model, features, part, folds, recipe, accelerator.device)
+    tokens = Tokens(run, part["sha256"][:], len(features)) if recipe.tuned_blocks else None
+    margins = out_of_fold(model, features, tokens, part, folds, recipe, accelerator.device)
     labels = np.asarray(part["label"][:])
     report = folds_report(margins, labels, folds, part["generator"][:])
     replace_text(run / FOLDS_RECORD, json.dumps(report, indent=2) + "\n")
@@ -75,9 +77,8 @@ def train_on_everything(
     views = {f"margin_{name}": its for name, its in zip(view_names(len(margins)), margins, strict=True)}
     with replace_file(run / FOLDS_MARGINS) as fresh:
         write_csv(pd.DataFrame({**columns, "fold": folds, **views}), fresh)
-    fit_head(model, features, part, recipe, accelerator.device)
-    learn_familiar(model, features, part)
-    model = copy.deepcopy(model)
+    model, told = learn(model, features, tokens, np.arange(len(part)), part, recipe, accelerator.device)
+    learn_familiar(model, told(np.arange(len(part))), part)
     keep_in_int8(model.fakeface.trunk.vit)
     model.config.trunk_bits = 8
     try:
@@ -123,30 +124,59 @@ def source_folds(labels: Sequence[int], sources: Sequence[str], folds: int = FOL
     return np.array([fold_of[source] for source in sources])
 
 
+def learn(
+    model: FakeFaceForImageClassification,
+    features: np.ndarray,
+    tokens: Tokens | None,
+    rows: np.ndarray,
+    part: Dataset,
+    recipe: Recipe,
+    device: torch.device,
+) -> tuple[FakeFaceForImageClassification, Callable[[np.ndarray], np.ndarray]]:
+    """A copy of a model that learned from some pictures, and what tells its features of pictures by their rows.
+
+    Args:
+        model: with a trunk as `build_model` gives it.
+        features, part: of all pictures.
+        tokens: of them, for a recipe with `tuned_blocks`.
+        rows: places of the pictures to learn from.
+
+    Returns:
+        The model, and a function from places to features in the views to judge by, (`JUDGED_VIEWS`, n, channels).
+    """
+    model, judged = copy.deepcopy(model), features[:JUDGED_VIEWS]
+    fit_head(model, features[:, rows], part.select(rows), recipe, device)
+    if tokens is None:
+        return model, lambda wanted: judged[:, wanted]
+    tune(model, features, tokens, rows, part, recipe, device)
+    return model, lambda wanted: features_anew(model, judged, tokens, wanted, recipe.tuned_blocks)
+
+
 def out_of_fold(
     model: FakeFaceForImageClassification,
     features: np.ndarray,
+    tokens: Tokens | None,
     part: Dataset,
     folds: np.ndarray,
     recipe: Recipe,
     device: torch.device,
 ) -> np.ndarray:
-    """Margins of all views of all pictures, (views, pictures), each from a head that saw none of the fold.
+    """Margins of all pictures in the views to judge by, (views, pictures), by models that saw none of the fold.
 
-    The model has the head of the last fold afterwards. Arguments as of `fit_head`.
+    Arguments as of `learn`; `folds` has the fold of each picture.
     """
-    found = np.zeros(features.shape[:2])
+    found = np.zeros((min(len(features), JUDGED_VIEWS), len(part)))
     for fold in np.unique(folds):
         inside, outside = np.flatnonzero(folds == fold), np.flatnonzero(folds != fold)
-        fit_head(model, features[:, outside], part.select(outside), recipe, device)
-        for view, its in enumerate(features):
-            found[view, inside] = margins_of(model, torch.from_numpy(its[inside]))
+        learned, told = learn(model, features, tokens, outside, part, recipe, device)
+        for view, its in enumerate(told(inside)):
+            found[view, inside] = margins_of(learned, torch.from_numpy(its))
     return found
 
 
 def view_names(count: int) -> list[str]:
     """Of so many views of `collect_features`."""
-    return ["clean", "augmented", *(f"augmented_{number}" for number in range(2, count))][:count]
+    return ["clean", "augmented"][:count]
 
 
 def folds_report(
@@ -157,7 +187,7 @@ def folds_report(
     Scores of different folds come from different heads, and are never ranked against each other.
     """
     names = np.asarray(generators)
-    shown = dict(zip(view_names(len(margins))[:2], margins, strict=False))
+    shown = dict(zip(view_names(len(margins)), margins, strict=True))
     rows, by_generator = [], []
     for fold in np.unique(folds):
         inside = folds == fold

@@ -1,4 +1,4 @@
-"""Train the head of a model whose trunk does not learn.
+"""Train the head of a model whose trunk does not learn, or only afterwards: `tuning` does that.
 
 The trunk is asked once for each view of each picture. What the head of `vit-b16-cnn` needs of its feature map is the
 average over the map, so that is kept in the run folder, in 16 bits, and the head trains on it in minutes; a run that
@@ -21,6 +21,7 @@ from torch.utils.data import DataLoader
 from tqdm.auto import tqdm
 from transformers import get_cosine_schedule_with_warmup
 
+from ..configuration_fakeface import VIT_WIDTH
 from ..data.views import BalancedSampler, Pictures, View
 from ..detector.runtime import fastest_dtype
 from ..modeling_fakeface import FakeFaceForImageClassification, TransformerTrunk
@@ -30,8 +31,10 @@ from .data import origins
 from .stopping import outlive_first_sigterm
 
 FEATURES = "features"  # folder of a run
-MADE_OF = ("trunk_weights", "trunk_blocks", "image_size", "crop_fraction", "face_margin", "augmentation", "seed")
+CUT = ("image_size", "crop_fraction", "face_margin")
+MADE_OF = ("trunk_weights", "trunk_blocks", "tuned_blocks", *CUT, "augmentation", "seed")
 CHUNK = 512  # pictures of a file, and what a stop may lose
+JUDGED_VIEWS = 2  # of a picture, from which thresholds come: as it is, and augmented once
 HEADS = 4  # side by side, each with a loss of its own: an ensemble that is one head afterwards
 FEATURE_DROPOUT = 0.15
 DIRECTIONS = 32  # left out of the distance from what is familiar: more find no more
@@ -49,6 +52,8 @@ def collect_features(
     accelerator: Accelerator,
 ) -> np.ndarray:
     """The averages of the trunk's feature map, before they are standardised, of all views of all pictures.
+
+    With `tuned_blocks` what goes into those blocks is kept, too: `read_tokens` has it.
 
     Args:
         run: the run folder, in whose `features/` they are kept.
@@ -80,11 +85,14 @@ def collect_features(
         )
         bar = tqdm(total=len(missing), desc=f"Features, view {number + 1} of {recipe.frozen_views}", unit="picture")
         for first in range(0, len(missing), CHUNK):
-            rows = missing[first : first + CHUNK]
-            for at, features in zip(rows, average_maps(trunk, shown, rows, number, recipe, accelerator), strict=True):
+            rows, tokens = missing[first : first + CHUNK], []
+            asked = ask_trunk(trunk, shown, rows, number, recipe, accelerator)
+            for at, (features, its) in zip(rows, asked, strict=True):
                 found[number, at] = features
+                tokens.append(its)
                 bar.update()
-            write_features(run / FEATURES, number, [hashes[row] for row in rows], found[number, rows])
+            given = np.stack(tokens) if recipe.tuned_blocks else None
+            write_features(run / FEATURES, number, [hashes[row] for row in rows], found[number, rows], given)
         bar.close()
     return found
 
@@ -103,15 +111,19 @@ def refuse_others(folder: Path, recipe: Recipe) -> None:
 
 
 @torch.inference_mode()
-def average_maps(
+def ask_trunk(
     trunk: TransformerTrunk,
     shown: Pictures,
     rows: list[int],
     epoch: int,
     recipe: Recipe,
     accelerator: Accelerator,
-) -> Iterator[np.ndarray]:
-    """The average of the trunk's map for each of those pictures, in order: float16 (channels,)."""
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """What the trunk gives of each of those pictures, in order, in float16.
+
+    Yields:
+        The average of its map, (channels,); and what goes into the tuned blocks, (tokens, width), or nothing, (0,).
+    """
     dtype = trunk.vit.pos_embed.dtype
     keys = [(epoch, row) for row in rows]
     loader = DataLoader(
@@ -119,7 +131,14 @@ def average_maps(
     )  # fmt: skip
     for batch in loader:
         maps = trunk.raw(batch["pixel_values"].to(accelerator.device, dtype))
-        yield from maps.float().mean((2, 3)).half().cpu().numpy()
+        averages = maps.float().mean((2, 3)).half().cpu().numpy()
+        tokens = np.empty((len(averages), 0), np.float16)
+        if recipe.tuned_blocks:
+            at = trunk.blocks.index(trunk.blocks[-1] - recipe.tuned_blocks)
+            parts = maps.flatten(2).transpose(1, 2).split(VIT_WIDTH, 2)
+            token, patches = parts[len(trunk.blocks) + at][:, :1], parts[at]
+            tokens = torch.cat([token, patches], 1).half().cpu().numpy()
+        yield from zip(averages, tokens, strict=True)
 
 
 def read_features(folder: Path, view: int) -> dict[str, np.ndarray]:
@@ -131,12 +150,102 @@ def read_features(folder: Path, view: int) -> dict[str, np.ndarray]:
     return known
 
 
-def write_features(folder: Path, view: int, hashes: list[str], features: np.ndarray) -> None:
-    """Keep the features of a view, in a file that is there whole or not at all."""
+def read_tokens(folder: Path, view: int) -> dict[str, np.ndarray]:
+    """What went into the tuned blocks in a view, (tokens, width) by sha256 as above; on disk until it is used."""
+    known: dict[str, np.ndarray] = {}
+    for file in sorted(folder.glob(f"view-{view}-*.npz")):
+        with np.load(file, allow_pickle=False) as kept:
+            tokens = np.load(file.with_suffix(".npy"), mmap_mode="r", allow_pickle=False)
+            known.update(zip(kept["sha256"].tolist(), tokens, strict=True))
+    return known
+
+
+def write_features(
+    folder: Path, view: int, hashes: list[str], features: np.ndarray, tokens: np.ndarray | None = None
+) -> None:
+    """Keep the features of a view, in a file that is there whole or not at all; tokens beside it, written before."""
     folder.mkdir(parents=True, exist_ok=True)
-    number = len(list(folder.glob(f"view-{view}-*.npz")))
-    with replace_file(folder / f"view-{view}-{number:05}.npz") as fresh, fresh.open("wb") as file:
-        np.savez(file, sha256=np.array(hashes), features=features)
+    file = folder / f"view-{view}-{len(list(folder.glob(f'view-{view}-*.npz'))):05}.npz"
+    if tokens is not None:
+        with replace_file(file.with_suffix(".npy")) as fresh, fresh.open("wb") as out:
+            np.save(out, tokens)
+    with replace_file(file) as fresh, fresh.open("wb") as out:
+        np.savez(out, sha256=np.array(hashes), features=features)
+
+
+class Heads(nn.Module):
+    """`HEADS` heads side by side, each with a loss of its own; their mean logit is one head again.
+
+    Args:
+        channels: of the features.
+        width: hidden units of each.
+    """
+
+    def __init__(self, channels: int, width: int, dropout: float) -> None:
+        super().__init__()
+        self.width, self.dropout = width, dropout
+        self.first = nn.Linear(channels, HEADS * width)
+        self.second = nn.Parameter(torch.randn(HEADS, width) * 0.01)
+        self.bias = nn.Parameter(torch.zeros(HEADS))
+
+    @classmethod
+    def of(cls, model: FakeFaceForImageClassification) -> "Heads":
+        """As they were when `write` made them the model's; the biases, of which it keeps the mean, are all the same."""
+        conv, out = layers_of(model)
+        heads = cls(conv.in_channels, conv.out_channels // HEADS, model.config.dropout)
+        with torch.no_grad():
+            heads.first.weight.copy_(conv.weight[:, :, 0, 0])
+            heads.first.bias.copy_(cast(Tensor, conv.bias))
+            heads.second.copy_((2 * HEADS * out.weight[1]).unflatten(0, (HEADS, heads.width)))
+            heads.bias.copy_((2 * out.bias[1]).expand(HEADS))
+        return heads
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Margins (n, HEADS) of standardised features (n, channels)."""
+        inputs = nn.functional.dropout(inputs, FEATURE_DROPOUT, self.training)
+        hidden = nn.functional.dropout(nn.functional.relu(self.first(inputs)), self.dropout, self.training)
+        return (hidden.unflatten(1, (HEADS, self.width)) * self.second).sum(2) + self.bias
+
+    def loss(self, inputs: Tensor, targets: Tensor, generator: torch.Generator) -> Tensor:
+        """Of features (n, channels) and labels (n,), both mixed up."""
+        mix = float(torch.distributions.Beta(MIXUP, MIXUP).sample())
+        other = torch.randperm(len(inputs), generator=generator)
+        inputs, targets = (mix * both + (1 - mix) * both[other] for both in (inputs, targets))
+        margins = self(inputs)
+        return nn.functional.binary_cross_entropy_with_logits(margins, targets[:, None].expand_as(margins))
+
+    @torch.no_grad()
+    def write(self, model: FakeFaceForImageClassification) -> None:
+        """Make them the model's head."""
+        conv, out = layers_of(model)
+        conv.weight.copy_(self.first.weight[:, :, None, None])
+        cast(Tensor, conv.bias).copy_(self.first.bias)
+        # The margin is the difference of the two logits, of which each takes half.
+        half = self.second.flatten() / HEADS / 2
+        out.weight.copy_(torch.stack([-half, half]))
+        out.bias.copy_(torch.stack([-self.bias.mean(), self.bias.mean()]) / 2)
+
+
+def layers_of(model: FakeFaceForImageClassification) -> tuple[nn.Conv2d, nn.Linear]:
+    """The two layers of a `vit-b16-cnn`'s head."""
+    return cast(nn.Conv2d, model.fakeface.blocks[0]), cast(nn.Linear, model.classifier.out)
+
+
+class Draws:
+    """Draws pictures, labels and sources evened out as the recipe says, half of them as they are, half augmented."""
+
+    def __init__(self, part: Dataset, views: int, recipe: Recipe) -> None:
+        labels = part["label"][:]
+        self.labels, self.views = torch.tensor(labels, dtype=torch.float32), views
+        self.chance = BalancedSampler(labels, origins(part), len(part), recipe.source_balance, recipe.seed).weights
+        self.generator = torch.Generator().manual_seed(recipe.seed)
+
+    def take(self, n: int) -> tuple[Tensor, Tensor]:
+        """Rows and views, (n,) each."""
+        rows = torch.multinomial(self.chance, n, replacement=True, generator=self.generator)
+        view = torch.randint(1, max(self.views, 2), (n,), generator=self.generator)
+        clean = torch.rand(n, generator=self.generator) < 0.5
+        return rows, torch.where(clean | (view >= self.views), 0, view)
 
 
 def fit_head(
@@ -144,13 +253,12 @@ def fit_head(
 ) -> list[float]:
     """Train the head on kept features, in place, and set the statistics that the trunk standardises by.
 
-    `HEADS` heads learn side by side, each by its own loss, from the same draws; their mean logit is one head again.
-    Half of the draws are of pictures as they are. AdamW, cosine schedule, dropout and mixup.
+    AdamW, cosine schedule, dropout and mixup.
 
     Args:
         model: gets its weights.
         features: as `collect_features` returns them.
-        part: the pictures; draws even out labels and sources as the recipe says.
+        part: the pictures.
         recipe: `epochs` over the views, `learning_rate`, `weight_decay`, `warmup`, `dropout`, `head_batch`, `seed`.
         device: to train on.
 
@@ -161,47 +269,25 @@ def fit_head(
     flat = torch.from_numpy(features.reshape(views * n, channels))
     standardise(model.fakeface.trunk.norm, flat)
     mean, deviation = statistics_of(model.fakeface.trunk.norm)
-    labels = torch.tensor(part["label"][:], dtype=torch.float32)
-    chance = BalancedSampler(part["label"][:], origins(part), n, recipe.source_balance, recipe.seed).weights
-    generator = torch.Generator().manual_seed(recipe.seed)
-    conv, out = cast(nn.Conv2d, model.fakeface.blocks[0]), cast(nn.Linear, model.classifier.out)
-    width = conv.out_channels // HEADS
+    draws = Draws(part, views, recipe)
     torch.manual_seed(recipe.seed)
-    first = nn.Linear(channels, HEADS * width).to(device)
-    second = nn.Parameter((torch.randn(HEADS, width) * 0.01).to(device))
-    bias = nn.Parameter(torch.zeros(HEADS, device=device))
+    heads = Heads(channels, layers_of(model)[0].out_channels // HEADS, recipe.dropout).to(device)
     optimizer = torch.optim.AdamW(
-        [*first.parameters(), second, bias], recipe.learning_rate, weight_decay=recipe.weight_decay
+        [*heads.first.parameters(), heads.second, heads.bias], recipe.learning_rate, weight_decay=recipe.weight_decay
     )
     steps = max(1, recipe.epochs * views * n // recipe.head_batch)
     scheduler = get_cosine_schedule_with_warmup(optimizer, round(recipe.warmup * steps), steps)
     losses = []
     for _ in tqdm(range(steps), desc="Head"):
-        rows = torch.multinomial(chance, recipe.head_batch, replacement=True, generator=generator)
-        view = torch.randint(1, max(views, 2), (recipe.head_batch,), generator=generator)
-        clean = torch.rand(recipe.head_batch, generator=generator) < 0.5
-        view = torch.where(clean | (view >= views), 0, view)
+        rows, view = draws.take(recipe.head_batch)
         inputs = ((flat[view * n + rows].float() - mean) / deviation).to(device)
-        targets = labels[rows].to(device)
-        mix = float(torch.distributions.Beta(MIXUP, MIXUP).sample())
-        other = torch.randperm(recipe.head_batch, generator=generator)
-        inputs, targets = (mix * both + (1 - mix) * both[other] for both in (inputs, targets))
-        hidden = nn.functional.relu(first(nn.functional.dropout(inputs, FEATURE_DROPOUT)))
-        hidden = nn.functional.dropout(hidden, recipe.dropout).unflatten(1, (HEADS, width))
-        margins = (hidden * second).sum(2) + bias
-        loss = nn.functional.binary_cross_entropy_with_logits(margins, targets[:, None].expand_as(margins))
+        loss = heads.loss(inputs, draws.labels[rows].to(device), draws.generator)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         scheduler.step()
         losses.append(float(loss.detach()))
-    with torch.no_grad():
-        conv.weight.copy_(first.weight[:, :, None, None])
-        cast(Tensor, conv.bias).copy_(first.bias)
-        # The margin is the difference of the two logits, of which each takes half.
-        half = second.flatten() / HEADS / 2
-        out.weight.copy_(torch.stack([-half, half]))
-        out.bias.copy_(torch.stack([-bias.mean(), bias.mean()]) / 2)
+    heads.write(model)
     return losses
 
 

@@ -1,4 +1,4 @@
-"""Teach a model what another sees: the features and the score that a trunk which does not learn gives of each picture.
+"""Teach a model what another sees: the features and the score that a trunk, asked once, gives of each picture.
 
 The teacher is the run of a recipe with `frozen_views`. It looked at each picture as it is; the student, which may see
 the picture changed, is to tell the same (Romero et al., FitNets, ICLR 2015; Hinton et al., 2015).
@@ -14,8 +14,9 @@ from torch import Tensor, nn
 
 from ..model_folder.opening import load_model_folder
 from ..modeling_fakeface import TRUNK_CHANNELS, FakeFaceForImageClassification
-from ..recipe import Recipe, RecipeError
+from ..recipe import Recipe, RecipeError, recipe_of
 from .frozen import FEATURES, margins_of, read_features, statistics_of
+from .tuning import Tokens, features_anew
 
 FEATURE_WEIGHT = 1.0  # of the mean squared error of the standardised features, beside the cross-entropy
 SCORE_SHARE = 0.5  # of the teacher's score in what the cross-entropy asks for; the rest is the label
@@ -79,6 +80,9 @@ def open_teacher(recipe: Recipe, training: Dataset) -> Teacher:
             raw[row], seen[row] = known[sha256], True
     if not seen.any():
         raise RecipeError(f"teacher: {run} saw none of the pictures to train on; give both runs the same data")
+    if tuned := recipe_of(run / "model").get("tuned_blocks"):
+        hashes, rows = np.array(training["sha256"][:])[seen], np.arange(seen.sum())
+        raw[seen] = features_anew(model, raw[None, seen], Tokens(run, hashes.tolist(), 1), rows, tuned)[0]
     scores = torch.sigmoid(torch.from_numpy(margins_of(model, torch.from_numpy(raw)))).float()
     scores[torch.from_numpy(~seen)] = torch.nan
     mean, deviation = statistics_of(model.fakeface.trunk.norm)

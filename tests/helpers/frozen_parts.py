@@ -17,10 +17,14 @@ from fakeface.training.frozen import HEADS
 LANDMARKS = [24.0, 26.0, 40.0, 26.0, 32.0, 34.0, 26.0, 42.0, 38.0, 42.0]
 
 
-def transformer() -> Any:
+def transformer(blocks: list[int] | None = None) -> Any:
     torch.manual_seed(0)
     config = FakeFaceConfig(
-        architecture="vit-b16-cnn", image_size=32, trunk_blocks=[1], conv_widths=[4 * HEADS], pooling="average"
+        architecture="vit-b16-cnn",
+        image_size=32,
+        trunk_blocks=blocks or [1],
+        conv_widths=[4 * HEADS],
+        pooling="average",
     )
     return FakeFaceForImageClassification(config)
 

@@ -39,7 +39,7 @@ def test_a_fold_is_judged_by_a_head_that_did_not_see_it():
     folds = np.repeat(np.arange(4), 20)
     features[:, folds == 2] = features[:, folds == 2][:, ::-1]  # labels alternate, so that this swaps them
     changes = {"epochs": 20, "learning_rate": 3e-3}
-    margins = out_of_fold(model, features, part, folds, recipe(**changes), torch.device("cpu"))
+    margins = out_of_fold(model, features, None, part, folds, recipe(**changes), torch.device("cpu"))
     assert margins.shape == (2, 80)
     aucs = [rank_auc(labels[folds == fold], margins[0, folds == fold]) for fold in range(4)]
     assert aucs[2] < 0.2
