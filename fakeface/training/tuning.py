@@ -23,8 +23,8 @@ from ..recipe import Recipe
 from .frozen import FEATURES, Draws, Heads, read_tokens, statistics_of
 
 RANK = 8
-AT_ONCE = 32  # pictures whose features are told anew
-HEAD_PACE = 1 / 6  # of the recipe's learning rate: the head was trained before, and batches are smaller
+BATCH = 32  # pictures of a step
+HEAD_PACE = 1 / 6  # of the recipe's learning rate: the head was trained before, by larger batches
 
 
 class Tokens:
@@ -77,8 +77,8 @@ def tune(
         tokens: of the same pictures.
         rows: places of those to learn from.
         part: all n pictures.
-        recipe: `tuned_blocks`, `tuning_draws`, `batch_size`, `trunk_learning_rate` of the updates, and a sixth of
-            `learning_rate`, of the head.
+        recipe: `tuned_blocks`, `tuning_draws`, `trunk_learning_rate` of the updates, and a sixth of `learning_rate`,
+            of the head.
         device: to train on.
 
     Returns:
@@ -99,11 +99,11 @@ def tune(
         ],
         weight_decay=recipe.weight_decay,
     )
-    steps = max(1, recipe.tuning_draws // recipe.batch_size)
+    steps = max(1, recipe.tuning_draws // BATCH)
     scheduler = get_cosine_schedule_with_warmup(optimizer, round(recipe.warmup * steps), steps)
     losses = []
     for _ in tqdm(range(steps), desc="Last blocks"):
-        drawn, views = draws.take(recipe.batch_size)
+        drawn, views = draws.take(BATCH)
         labels, drawn = draws.labels[drawn].to(device), rows[drawn.numpy()]
         told = torch.from_numpy(features[views.numpy(), drawn]).float().to(device)
         told = tell_anew(trunk, blocks, tokens.take(views, drawn).to(device), told)
@@ -141,8 +141,8 @@ def features_anew(
     blocks = last_blocks(trunk, tuned_blocks).to(fastest_dtype(device)).eval()
     anew = features[:, rows]
     for view, its in enumerate(anew):
-        for first in range(0, len(rows), AT_ONCE):
-            some = slice(first, first + AT_ONCE)
+        for first in range(0, len(rows), BATCH):
+            some = slice(first, first + BATCH)
             given = tokens.take([view] * len(its[some]), rows[some]).to(device)
             told = torch.from_numpy(its[some]).float().to(device)
             its[some] = tell_anew(trunk, blocks, given, told).half().cpu().numpy()

@@ -24,13 +24,13 @@ from fakeface.recipe import Recipe, RecipeError, recipe_of
 from fakeface.training.data import face_cutter
 from fakeface.training.frozen import HEADS, Heads, collect_features, fit_head, margins_of
 from fakeface.training.teacher import open_teacher
-from fakeface.training.tuning import RANK, LowRank, Tokens, features_anew, tune
+from fakeface.training.tuning import BATCH, RANK, LowRank, Tokens, features_anew, tune
 
 CPU = torch.device("cpu")
 
 
 def tuned(**changes: Any) -> Recipe:
-    return recipe(trunk_blocks=[1, 2], tuned_blocks=1, tuning_draws=640, batch_size=16, epochs=4, **changes)
+    return recipe(trunk_blocks=[1, 2], tuned_blocks=1, tuning_draws=1280, epochs=4, **changes)
 
 
 def collect(run: Path, model: Any, part: Dataset, chosen: Recipe) -> np.ndarray:
@@ -58,7 +58,7 @@ def test_blocks_learn_what_the_features_before_did_not_tell(tmp_path: Path):
     fit_head(model, features[:, learned], part.select(learned), chosen, CPU)
     before = copy.deepcopy(model.fakeface.trunk.vit.state_dict())
     losses = tune(model, features, tokens, learned, part, chosen, CPU)
-    assert len(losses) == 640 // 16
+    assert len(losses) == 1280 // BATCH
     assert np.mean(losses[-10:]) < np.mean(losses[:10])
     kinds = [type(layer) for layer in model.fakeface.trunk.vit.modules() if isinstance(layer, nn.Linear | Int8Linear)]
     assert (set(kinds), model.config.trunk_bits) == ({Int8Linear}, 8)
@@ -120,7 +120,7 @@ def test_a_run_tunes_and_goes_on_to_everything(repo: Path, tmp_path: Path):
     rows(80).to_parquet(str(tmp_path / "faces.parquet"))
     run = tmp_path / "run"
     words = ["--architecture", "vit-b16-cnn", "--image-size", 32, "--crop-fraction", 1, "--trunk-blocks", 1, 2]
-    words += ["--tuned-blocks", 1, "--tuning-draws", 160, "--pooling", "average", "--frozen-views", 3]
+    words += ["--tuned-blocks", 1, "--tuning-draws", 640, "--pooling", "average", "--frozen-views", 3]
     words += ["--face-cut", "landmarks", "--trunk-weights", "none", "--split-fractions", 0.2, 0.2, "--epochs", 4]
     words += ["--head-batch", 16, "--batch-size", 8, "--workers", 0, "--threads", 1, "--target-fpr", 0.2]
     words += ["--then-everything", "--data", tmp_path / "faces.parquet", "--output", run]
