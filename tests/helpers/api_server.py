@@ -17,11 +17,12 @@ from fakeface.app.samples import EXAMPLES
 PORTRAIT, COFFEE = (
     (EXAMPLES / name).read_bytes() for name in ("portrait.jpg", "coffee.jpg")
 )  # with a face, and without
-WAITING = 60  # seconds, for a machine that does other work too
+# Seconds, for a machine that does other work too: for an answer, and for a process to load its model.
+WAITING, STARTING = 60, 600
 
 
-def until(true: Callable[[], object]) -> None:
-    deadline = time.monotonic() + WAITING
+def until(true: Callable[[], object], seconds: float = WAITING) -> None:
+    deadline = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < deadline
         time.sleep(0.01)

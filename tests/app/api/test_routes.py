@@ -176,6 +176,7 @@ def test_a_full_queue_sends_away_with_429_and_takes_again_once_it_is_not(model: 
         gate.clear()
         waiting = [clients.submit(asking.post, "/v1/judge", content=PORTRAIT, headers=BYTES) for _ in range(2)]
         until(lambda: figure(asking, "fakeface_queue_pictures") == 2)
+        more: dict[str, Any]
         for more in ({"content": PORTRAIT, "headers": BYTES}, {"files": files(PORTRAIT, PORTRAIT)}):
             answer = asking.post("/v1/judge", **more)
             assert (answer.status_code, answer.json()["code"]) == (429, "queue-full")
@@ -247,7 +248,7 @@ def test_two_operating_points_of_one_model_give_two_verdicts(model: Path, tmp_pa
     score = Detector.from_pretrained(model)(PORTRAIT).score
     assert score is not None
     points = {"strict": {"fpr": 0.001, "threshold_generated": (1 + score) / 2}}
-    own = {"threshold_real": score / 4, "threshold_generated": score / 2, "target_fpr": 0.01}
+    own: dict[str, Any] = {"threshold_real": score / 4, "threshold_generated": score / 2, "target_fpr": 0.01}
     pointed = tiny_folder(tmp_path / "pointed", operating_points=points, smallest_face=1, **own)
     for point, verdict in (("default", "generated"), ("strict", "uncertain")):
         with serving(pointed, lambda point=point: Detector.from_pretrained(pointed, operating_point=point)) as asking:

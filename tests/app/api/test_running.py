@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from api_server import PORTRAIT, client, figure, until
+from api_server import PORTRAIT, STARTING, client, figure, until
 from serving import free_port
 from tiny import tiny_folder
 from typer.testing import CliRunner
@@ -31,10 +31,10 @@ def test_told_to_end_it_answers_what_it_accepted_takes_nothing_more_and_exits_0(
     words = ("--model", str(tiny_folder(tmp_path / "tiny")), "--port", str(port), "--max-wait-ms", "3000")
     with start(log, *words) as server, client(f"http://127.0.0.1:{port}") as asking, ThreadPoolExecutor(1) as clients:
         try:
-            until(lambda: "listening" in log.read_text() or server.poll() is not None)
+            until(lambda: "listening" in log.read_text() or server.poll() is not None, STARTING)
             assert server.poll() is None, log.read_text()
             assert asking.get("/healthz").status_code == 200
-            until(lambda: asking.get("/readyz").status_code == 200)
+            until(lambda: asking.get("/readyz").status_code == 200, STARTING)
             files = {"file": ("a name of somebody.jpg", PORTRAIT)}
             accepted = clients.submit(asking.post, "/v1/judge", files=files, headers={"X-Request-ID": "the-first"})
             until(lambda: figure(asking, "fakeface_queue_pictures") == 1)
@@ -45,7 +45,7 @@ def test_told_to_end_it_answers_what_it_accepted_takes_nothing_more_and_exits_0(
             assert not accepted.done()
             assert accepted.result().status_code == 200
             assert accepted.result().json()["faces"]
-            assert server.wait(60) == 0
+            assert server.wait(STARTING) == 0
         finally:
             server.kill()
     lines = log.read_text()
@@ -60,7 +60,7 @@ def test_a_model_that_cannot_be_loaded_ends_it_with_one_line(tmp_path: Path):
     folder = tiny_folder(tmp_path / "tiny")
     (folder / "model.safetensors").write_bytes(b"broken")
     with start(tmp_path / "log.txt", "--model", str(folder), "--port", "0") as server:
-        assert server.wait(120) == 2
+        assert server.wait(STARTING) == 2
     lines = (tmp_path / "log.txt").read_text().splitlines()
     assert lines[-1].startswith(str(folder))
     assert not [line for line in lines if "Traceback" in line]
