@@ -344,7 +344,7 @@ def serve_pictures(
 ) -> None:
     """Serve verdicts to programs over HTTP, without a page: POST a picture to /v1/judge.
 
-    Pictures of all clients share batches. There are /healthz, /readyz and, for Prometheus, /metrics; the latter needs
+    Pictures of all clients share batches. There are /healthz, /readyz and, for Prometheus, /metrics. It needs
     pip install "fakeface[serve]". SIGTERM ends it once all that was accepted is answered. Exit code 0, or 2 if the
     model or an option is wrong.
     """
