@@ -28,7 +28,7 @@ def start(log: Path, *words: str) -> subprocess.Popen[bytes]:
 def test_told_to_end_it_answers_what_it_accepted_takes_nothing_more_and_exits_0(tmp_path: Path):
     port, log = free_port(), tmp_path / "log.txt"
     # One picture waits for others to share its batch: long enough to look around meanwhile.
-    words = ("--model", str(tiny_folder(tmp_path / "tiny")), "--port", str(port), "--max-wait-ms", "3000")
+    words = ("--model", str(tiny_folder(tmp_path / "tiny")), "--port", str(port), "--max-wait-ms", "5000")
     with start(log, *words) as server, client(f"http://127.0.0.1:{port}") as asking, ThreadPoolExecutor(1) as clients:
         try:
             until(lambda: "listening" in log.read_text() or server.poll() is not None, STARTING)
