@@ -87,7 +87,8 @@ def _listen(host: str, port: int) -> socket.socket:
         family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         return socket.create_server(address[:2], family=family)
     except OSError as error:
-        problem = f"{host}, port {port}: cannot be listened on ({error.strerror}); name others by --host and --port"
+        reason = str(error.strerror).partition(" (")[0]  # Python adds the address once more
+        problem = f"{host}, port {port}: cannot be listened on ({reason}); name others by --host and --port"
         raise OptionError(problem) from None
 
 
