@@ -149,6 +149,7 @@ def together(clients: list[http.client.HTTPConnection], asked: Asked, picture: b
     until = time.monotonic() + seconds
 
     def keep_asking(client: http.client.HTTPConnection) -> None:
+        client.close()  # the server ends connections that were idle for long; the next request opens a new one
         asked.ask(client, picture)
         while time.monotonic() < until:
             asked.ask(client, picture)
