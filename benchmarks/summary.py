@@ -68,6 +68,20 @@ def space(rows: pd.DataFrame) -> str:
     return f"{rows['latency_ratio'].item():.1f}; {answered} answers, {full} times queue full, {errors} errors"
 
 
+def serve_name(rows: pd.DataFrame) -> str:
+    return f"`fakeface serve`, {rows['clients'].item()} clients at once: median latency, over that of one client"
+
+
+def serve(rows: pd.DataFrame) -> str:
+    answered, away, errors = (int(rows[name].item()) for name in ("answered", "sent_away_429", "errors"))
+    return f"{rows['p50_ratio'].item():.1f}; {answered} answers, {away} times sent away, {errors} errors"
+
+
+def serve_batches(rows: pd.DataFrame) -> str:
+    share = rows["batches_of_several"].item() / rows["batches"].item()
+    return f"{share:.2f}; {rows['pictures_per_batch'].item():.1f} pictures on average"
+
+
 def pointed(pictures: str) -> Reader:
     def read(rows: pd.DataFrame) -> str:
         where = {"measure": "hit", "method": "centred-cam", "layer": "trunk", "pictures": pictures}
@@ -166,6 +180,10 @@ ROWS: list[tuple[str, str | Reader, Reader]] = [
     ("leave-one-out", "mean AUC of a generator left out of a training of a few minutes", left_out),
     ("space_load", space_name, space),
     ("space_load", "… the Space's memory after them, over before", number(column="memory_ratio")),
+    ("serve", serve_name, serve),
+    ("serve", "… latencies at the 99th percentile, likewise", number("{:.1f}", "p99_ratio")),
+    ("serve", "… batches of several pictures, of all", serve_batches),
+    ("serve", "… the service's memory after them, over before", number(column="memory_ratio")),
     ("hostile_files", "broken, hostile and odd files, each opened in a process of its own", hostile),
     ("face_recall", "faces of 24 pixels in a wide picture that are found", recall("24")),
     ("face_recall", "faces of 40 pixels", recall("40")),

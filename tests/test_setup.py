@@ -1,10 +1,13 @@
-"""`make TORCH=cpu` installs what is locked, without CUDA."""
+"""`make TORCH=cpu` installs what is locked, without CUDA, and the container file does likewise."""
 
+import json
+import re
 import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
+from doc_commands import check
 
 
 def pins(file: Path) -> dict[str, list[str]]:
@@ -34,3 +37,17 @@ def test_the_list_without_cuda_is_the_lock_less_cuda_and_the_hashes_of_torch(rep
         line: hashes for line, hashes in chosen.items() if line not in unhashed
     }
     assert unhashed < set(locked)
+
+
+def test_the_container_file_copies_what_is_there_and_starts_a_command_that_exists(repo: Path):
+    lines = (repo / "Containerfile").read_text().replace("\\\n", " ").splitlines()
+    copied = [line.split()[1:-1] for line in lines if line.startswith("COPY ") and "--from" not in line]
+    assert [name for names in copied for name in names if not (repo / name).exists()] == []
+    # Python 3.10 has no reader of TOML: what the wheel takes from outside the package, by its lines.
+    section = (repo / "pyproject.toml").read_text().partition("wheel.force-include]\n")[2].partition("\n\n")[0]
+    in_wheel = re.findall(r'^"(.+?)" =', section, re.MULTILINE)
+    assert len(in_wheel) == 4
+    assert {*in_wheel, "pyproject.toml", "README.md", "LICENSE"} <= {name for names in copied for name in names}
+    assert "USER 10001" in lines
+    entry = json.loads(next(line for line in lines if line.startswith("ENTRYPOINT ")).removeprefix("ENTRYPOINT "))
+    check([*entry, "--fast"])
