@@ -12,7 +12,9 @@ from gradio.processing_utils import save_bytes_to_cache
 
 from .. import __version__
 from ..detector.points import DEFAULT
-from ..images import PictureError, load_picture, read_provenance
+from ..explain import Explanation
+from ..images import PictureError, load_picture
+from ..images.file_parts import file_format
 from ..results import Result
 from . import links, panels, rates, tables
 from .service import METHODS, Service
@@ -127,19 +129,19 @@ def _one_picture(service: Service, about: About, report: dict[str, Any] | None) 
         """Verdict, what the file says of itself, the map, and the faces to choose from; with what was asked."""
         found = service.explain(upload, label or None, method, face)
         answer: dict[str, Any] = {"asked": asked, "said": "", "figure": "", "faces": "", "face": None}
-        if isinstance(found, Result):
-            answer["faces"] = panels.face_list(found)
-            if found.error is None:
-                answer["said"] = panels.provenance_panel(service.provenance(upload))
-            return {**answer, "panel": panels.verdict_panel(found, words)}
-        return {
-            **answer,
-            "panel": panels.verdict_panel(found.result, words),
-            "said": panels.provenance_panel(service.provenance(upload), found.picture.size),
-            "figure": panels.evidence_figure(found, words),
-            "faces": panels.face_list(found.result, found.picture, found.face),
-            "face": found.face,
-        }
+        if isinstance(found, Explanation):
+            result, size = found.result, found.picture.size
+            answer |= {"figure": panels.evidence_figure(found, words), "face": found.face}
+            answer["faces"] = panels.face_list(result, found.picture, found.face)
+        else:
+            result, size = found, None
+            answer["faces"] = panels.face_list(result)
+        answer["panel"] = panels.verdict_panel(result, words)
+        if result.error is None:
+            told = service.provenance(upload)
+            answer["panel"] += panels.notes_panel(told)
+            answer["said"] = panels.provenance_panel(told, size)
+        return answer
 
     def fetched(address: str, turn: int) -> tuple[str | None, dict[str, Any]]:
         """The picture of an address, as if it had been uploaded, or why there is none; with the turn it belongs to."""
@@ -150,7 +152,7 @@ def _one_picture(service: Service, about: About, report: dict[str, Any] | None) 
         except PictureError as error:
             refused = panels.verdict_panel(Result(name, None, None, error=str(error)), words)
             return None, {"turn": turn, "refusal": refused}
-        kind = read_provenance(data).format.lower()  # browsers show what they know by its suffix
+        kind = file_format(data).lower()  # browsers show what they know by its suffix
         path = save_bytes_to_cache(data, f"address.{kind}", picture.GRADIO_CACHE)
         picture.temp_files.add(path)
         return path, {"turn": turn}

@@ -58,6 +58,9 @@ NO_MAP = "No map, as the verdict is open"
 NOTHING_STOOD_OUT = "No part of the face stood out"
 SAYS_GENERATED = "The file itself says that a generative model was at work."
 UNCHECKED = "The verdict above takes none of this into account: anyone can write such notes, or wipe them."
+NOTES_APART = (
+    "Not part of the verdict or its score: such notes can be removed or forged. All of it: File details, below."
+)
 OWN_LINES = "The lines are this server's own, so the error rate measured for the model does not hold for them."
 
 
@@ -221,6 +224,17 @@ def provenance_panel(found: Provenance, size: tuple[int, int] | None = None) -> 
     return (
         '<section class="limits" aria-labelledby="said-title"><h2 id="said-title">File details</h2>'
         f"{claim}<dl>{items}</dl><p>{UNCHECKED} {ABSENCE}</p></section>"
+    )
+
+
+def notes_panel(found: Provenance) -> str:
+    """Who or what the file says made it, for beside the verdict and apart from it; nothing where it says nothing."""
+    items = "".join(f"<li>{escape(sentence)}</li>" for sentence in found.notes())
+    if not items:
+        return ""
+    return (
+        '<section class="notes" aria-labelledby="notes-title"><h3 id="notes-title">What the file says of itself</h3>'
+        f"<ul>{items}</ul><p>{NOTES_APART}</p></section>"
     )
 
 

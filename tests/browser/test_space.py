@@ -212,6 +212,13 @@ def test_what_the_file_says_stands_below_and_is_text(page: Page, tmp_path: Path)
     expect(said).to_contain_text("The file itself says that a generative model was at work.")
     expect(said).to_contain_text("parameters: <b>portrait</b>, Steps: 20")
     expect(said).to_contain_text("What is not found means nothing")
+    # Who it says made it stands beside the verdict, and apart from it
+    notes = page.get_by_role("region", name="What the file says of itself")
+    expect(notes).to_contain_text("The file says it was made by a Stable Diffusion program.")
+    expect(notes).to_contain_text("This is no part of the verdict or its score")
+    upload(page, EXAMPLES / "portrait.jpg")
+    expect(page.locator("#verdict .scale")).to_be_visible()
+    expect(notes).to_have_count(0)
 
 
 def test_the_curious_choose_label_and_method(page: Page):

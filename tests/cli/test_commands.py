@@ -131,9 +131,9 @@ def test_provenance_says_what_the_file_claims():
     picture().save("b.png", pnginfo=info)
     lines = invoke("predict", "b.png", "--provenance").stdout.splitlines()
     assert lines[1] == "       format: PNG"
-    assert lines[-1] == "       software: Midjourney"
+    assert lines[-2:] == ["       says it was made by: Midjourney", "       software: Midjourney"]
     (claim,) = json.loads(invoke("predict", "b.png", "--provenance", "--json").stdout)["provenance"]["claims"]
-    assert claim == {"name": "software", "value": "Midjourney", "says": "generated"}
+    assert claim == {"name": "software", "value": "Midjourney", "says": "generated", "made_by": "Midjourney"}
 
 
 def test_nothing_readable_is_exit_code_1():
