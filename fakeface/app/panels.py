@@ -61,6 +61,20 @@ UNCHECKED = "The verdict above takes none of this into account: anyone can write
 NOTES_APART = (
     "Not part of the verdict or its score: such notes can be removed or forged. All of it: File details, below."
 )
+LIMITS = """
+<section class="limits" aria-labelledby="limits-title">
+  <h2 id="limits-title">What it cannot know</h2>
+  <ul>
+    <li><b>It weighs traces, it does not prove.</b> It is wrong on some pictures, in both directions. Look for the
+    source of a picture too, and never accuse anyone on this verdict alone.</li>
+    <li><b>It was trained on fully generated faces.</b> Retouching, filters, face swaps and edits of a part may pass
+    unseen, and so may generators newer than its training pictures.</li>
+    <li><b>Every copy wipes out traces.</b> Screenshots, messengers and strong compression make it less sure. Use the
+    earliest copy that you can find.</li>
+    <li><b>The colours show where its evidence lay</b>, not what was altered, nor by whom.</li>
+  </ul>
+</section>
+"""
 OWN_LINES = "The lines are this server's own, so the error rate measured for the model does not hold for them."
 
 
