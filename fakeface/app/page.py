@@ -142,13 +142,13 @@ def _one_picture(service: Service, about: About, report: dict[str, Any] | None) 
         """A report to keep of the picture, with the path of that."""
         try:
             found = service.explain(upload, label or None, method, face)
-            _, data = service.read(upload)
-            shown = open_picture(data, limits=service.settings.limits).frames[0]
+            if isinstance(found, Explanation):
+                shown = found.picture
+            else:
+                shown = open_picture(service.read(upload)[1], limits=service.settings.limits).frames[0]
             told = service.provenance(upload)
         except PictureError as error:
             raise gr.Error(str(error), print_exception=False) from None
-        if isinstance(found, Explanation):
-            shown = found.picture
         record = Record(found, shown, told, words, about.weights, datetime.now().astimezone())
         return {"path": (upload or {}).get("path"), "name": told.sha256[:8], "html": picture_report(record)}
 

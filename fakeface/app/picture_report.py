@@ -15,8 +15,7 @@ from ..detector import Detector
 from ..detector.points import DEFAULT
 from ..explain import Explanation
 from ..explain.drawing import draw_faces
-from ..images import ABSENCE, Opened, Provenance, open_picture, picture_bytes, read_provenance
-from ..images.decode import PictureError
+from ..images import ABSENCE, Opened, PictureError, Provenance, open_picture, picture_bytes, read_provenance
 from ..model_folder.fingerprint import weights_sha256
 from ..model_folder.onnx import OnnxModel
 from ..reports.html import templates
@@ -36,7 +35,7 @@ class Record:
 
     Attributes:
         found: what the detector said, with a map where there is one.
-        picture: that was judged, upright RGB.
+        picture: upright RGB; of an animation without a map its first frame.
         provenance: what its file says.
         words: of the model and its rates.
         weights: sha256 of the model's weights, as 64 hex digits.
@@ -72,9 +71,10 @@ def record_file(detector: Detector, picture: str | os.PathLike[str], operating_p
     opened = open_picture(data, name=name)
     report = report_of(detector.name) if operating_point == DEFAULT else None
     model = Path(detector.name).name if os.path.exists(detector.name) else detector.name
+    found = _judged(detector, opened, name)
     return Record(
-        _judged(detector, opened, name),
-        opened.frames[0],
+        found,
+        found.picture if isinstance(found, Explanation) else opened.frames[0],
         read_provenance(data, name=name),
         panels.Words(detector.config, rates.sentences(report), model=f"fakeface {__version__}, model {model}"),
         weights_sha256(detector.name),

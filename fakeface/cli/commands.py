@@ -345,7 +345,7 @@ def _refuse_unreportable(pictures: list[str], report: Path, cascade: bool) -> No
         raise OptionError("--report tells of one picture; name one, or leave it out")
     if cascade:
         raise OptionError("--report tells of one model; leave out --cascade")
-    refuse_unwritable(report)
+    refuse_unwritable(report, parents=False)
     if report.exists() and os.path.exists(pictures[0]) and report.samefile(pictures[0]):
         raise OptionError(f"{report}: is the picture itself; name another file to write")
 
