@@ -83,8 +83,10 @@ def add_endpoints(page: gr.Blocks, service: Service) -> None:
 
         Returns:
             format, size (bytes), sha256, jpeg_quality (estimated), content_credentials (whether a C2PA manifest is
-            there; its signature is not checked), claims (name, value, and "generated" or "camera" where it says so).
-            Anyone can write or wipe them; absence means nothing. If the file cannot be read: error
+            there), credentials (null without; else state: "trusted", "untrusted", "tampered", "invalid", "unchecked" or
+            "elsewhere", signer, tool, date, problem), claims (name, value, made_by where it names a generator, and
+            "generated" or "camera" where it says so). Anyone can write or wipe claims; absence means nothing. If the
+            file cannot be read: error
         """
         try:
             return service.provenance(given(picture)).to_dict()

@@ -181,6 +181,15 @@ function fakeface(words) {
       [link.download, link.href] = ['fakeface.png', canvas.toDataURL()];
       link.click();
     },
+    reporting: (picture, _, label, method) => [picture, face, label, method],
+    reported(report, picture) {
+      if (!picture || report.path !== picture.path) return; // it is of a picture that is no longer shown
+      const link = document.createElement('a');
+      link.download = `fakeface-${report.name}.html`;
+      link.href = URL.createObjectURL(new Blob([report.html], { type: 'text/html' }));
+      link.click();
+      setTimeout(() => URL.revokeObjectURL(link.href), 60_000); // when it has surely been saved
+    },
     theme() {
       document.body.classList.toggle('dark');
     },

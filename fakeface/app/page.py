@@ -3,6 +3,8 @@
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -12,9 +14,13 @@ from gradio.processing_utils import save_bytes_to_cache
 
 from .. import __version__
 from ..detector.points import DEFAULT
-from ..images import PictureError, load_picture, read_provenance
+from ..explain import Explanation
+from ..images import PictureError, load_picture, open_picture
+from ..images.file_parts import file_format
+from ..model_folder.fingerprint import weights_sha256
 from ..results import Result
 from . import links, panels, rates, tables
+from .picture_report import Record, picture_report
 from .service import METHODS, Service
 
 KEPT_SECONDS = 600
@@ -35,20 +41,6 @@ INTRO = """
   <p>Give fakeface a picture of a face. It says whether a camera or a generative model made it, how sure it is,
   and where it looked.</p>
 </header>
-"""
-LIMITS = """
-<section class="limits" aria-labelledby="limits-title">
-  <h2 id="limits-title">What it cannot know</h2>
-  <ul>
-    <li><b>It weighs traces, it does not prove.</b> It is wrong on some pictures, in both directions. Look for the
-    source of a picture too, and never accuse anyone on this verdict alone.</li>
-    <li><b>It was trained on fully generated faces.</b> Retouching, filters, face swaps and edits of a part may pass
-    unseen, and so may generators newer than its training pictures.</li>
-    <li><b>Every copy wipes out traces.</b> Screenshots, messengers and strong compression make it less sure. Use the
-    earliest copy that you can find.</li>
-    <li><b>The colours show where its evidence lay</b>, not what was altered, nor by whom.</li>
-  </ul>
-</section>
 """
 METHOD_NAMES = {"centred-cam": "Centred CAM", "grad-cam": "Grad-CAM", "hires-cam": "HiResCAM", "layer-cam": "LayerCAM"}
 WIDGET_WORDS = {  # in place of Gradio's own
@@ -72,6 +64,11 @@ class About:
     model: str | Path
     examples: tuple[tuple[str, Path], ...] = ()
 
+    @cached_property
+    def weights(self) -> str:
+        """sha256 of the model's weights."""
+        return weights_sha256(str(self.model))
+
     @property
     def version(self) -> str:
         """Of program and model, as saved results name it."""
@@ -79,7 +76,7 @@ class About:
 
 
 # Not in style.css: Gradio puts its own container before each selector there, and `page.js` marks the document.
-UNSCOPED = "<style>.stale .of-picture, .stale #evidence { display: none !important; }</style>"
+UNSCOPED = "<style>.stale .of-picture, .stale #evidence, .stale #report { display: none !important; }</style>"
 
 
 def head() -> str:
@@ -107,7 +104,7 @@ def build(service: Service, about: About) -> gr.Blocks:
                 _many_pictures(service, about)
             with gr.Tab("Accuracy", id="accuracy"):
                 gr.HTML(tables.evaluation_page(report), elem_id="evaluation")
-        gr.HTML(LIMITS)
+        gr.HTML(panels.LIMITS)
         known = links.links(about.model, service.settings.source, service.settings.docs)
         gr.HTML(
             f'{known}<p class="about">{escape(about.version)}. Pictures are judged on this server, deleted within '
@@ -127,19 +124,33 @@ def _one_picture(service: Service, about: About, report: dict[str, Any] | None) 
         """Verdict, what the file says of itself, the map, and the faces to choose from; with what was asked."""
         found = service.explain(upload, label or None, method, face)
         answer: dict[str, Any] = {"asked": asked, "said": "", "figure": "", "faces": "", "face": None}
-        if isinstance(found, Result):
-            answer["faces"] = panels.face_list(found)
-            if found.error is None:
-                answer["said"] = panels.provenance_panel(service.provenance(upload))
-            return {**answer, "panel": panels.verdict_panel(found, words)}
-        return {
-            **answer,
-            "panel": panels.verdict_panel(found.result, words),
-            "said": panels.provenance_panel(service.provenance(upload), found.picture.size),
-            "figure": panels.evidence_figure(found, words),
-            "faces": panels.face_list(found.result, found.picture, found.face),
-            "face": found.face,
-        }
+        if isinstance(found, Explanation):
+            result, size = found.result, found.picture.size
+            answer |= {"figure": panels.evidence_figure(found, words), "face": found.face}
+            answer["faces"] = panels.face_list(result, found.picture, found.face)
+        else:
+            result, size = found, None
+            answer["faces"] = panels.face_list(result)
+        answer["panel"] = panels.verdict_panel(result, words)
+        if result.error is None:
+            told = service.provenance(upload)
+            answer["panel"] += panels.notes_panel(told)
+            answer["said"] = panels.provenance_panel(told, size)
+        return answer
+
+    def reported(upload: dict[str, Any] | None, face: int | None, label: str, method: str) -> dict[str, Any]:
+        """A report to keep of the picture, with the path of that."""
+        try:
+            found = service.explain(upload, label or None, method, face)
+            if isinstance(found, Explanation):
+                shown = found.picture
+            else:
+                shown = open_picture(service.read(upload)[1], limits=service.settings.limits).frames[0]
+            told = service.provenance(upload)
+        except PictureError as error:
+            raise gr.Error(str(error), print_exception=False) from None
+        record = Record(found, shown, told, words, about.weights, datetime.now().astimezone())
+        return {"path": (upload or {}).get("path"), "name": told.sha256[:8], "html": picture_report(record)}
 
     def fetched(address: str, turn: int) -> tuple[str | None, dict[str, Any]]:
         """The picture of an address, as if it had been uploaded, or why there is none; with the turn it belongs to."""
@@ -150,7 +161,7 @@ def _one_picture(service: Service, about: About, report: dict[str, Any] | None) 
         except PictureError as error:
             refused = panels.verdict_panel(Result(name, None, None, error=str(error)), words)
             return None, {"turn": turn, "refusal": refused}
-        kind = read_provenance(data).format.lower()  # browsers show what they know by its suffix
+        kind = file_format(data).lower()  # browsers show what they know by its suffix
         path = save_bytes_to_cache(data, f"address.{kind}", picture.GRADIO_CACHE)
         picture.temp_files.add(path)
         return path, {"turn": turn}
@@ -183,7 +194,9 @@ def _one_picture(service: Service, about: About, report: dict[str, Any] | None) 
                     [(METHOD_NAMES[name], name) for name in METHODS], value=METHODS[0], label="How the map is made"
                 )
             save = gr.Button("Save the picture with its verdict", size="sm", elem_id="save")
-    said = gr.HTML(elem_id="said")
+    with gr.Column(elem_id="record"):
+        said = gr.HTML(elem_id="said")
+        report_button = gr.Button("Save a report of this picture", size="sm", elem_id="report")
 
     shown, out = [picture, label, method], [panel, said, overlay, faces]
     # page.js puts the question when there is one to put, and shows the answer where it belongs.
@@ -210,6 +223,17 @@ def _one_picture(service: Service, about: About, report: dict[str, Any] | None) 
     for button, path in examples:
         call = ", ".join(json.dumps(text) for text in (button.elem_id, str(path), path.name))
         button.click(None, None, picture, js=f"() => fakeface.example({call})", **PAGE)
+    # It is made when it is asked for, and goes to the browser with the answer: no file of it is kept.
+    reported_file = gr.JSON(visible=False)
+    asked = report_button.click(
+        reported,
+        [picture, answer, label, method],
+        reported_file,
+        js="fakeface.reporting",
+        concurrency_id=JUDGE,
+        **ASKED,
+    )
+    asked.success(None, [reported_file, picture], None, js="fakeface.reported", **PAGE)
     strength.input(None, strength, js="fakeface.strength", **PAGE)
     save.click(None, js="fakeface.save", **PAGE)
 

@@ -58,6 +58,23 @@ NO_MAP = "No map, as the verdict is open"
 NOTHING_STOOD_OUT = "No part of the face stood out"
 SAYS_GENERATED = "The file itself says that a generative model was at work."
 UNCHECKED = "The verdict above takes none of this into account: anyone can write such notes, or wipe them."
+NOTES_APART = (
+    "Not part of the verdict or its score: such notes can be removed or forged. All of it: File details, below."
+)
+LIMITS = """
+<section class="limits" aria-labelledby="limits-title">
+  <h2 id="limits-title">What it cannot know</h2>
+  <ul>
+    <li><b>It weighs traces, it does not prove.</b> It is wrong on some pictures, in both directions. Look for the
+    source of a picture too, and never accuse anyone on this verdict alone.</li>
+    <li><b>It was trained on fully generated faces.</b> Retouching, filters, face swaps and edits of a part may pass
+    unseen, and so may generators newer than its training pictures.</li>
+    <li><b>Every copy wipes out traces.</b> Screenshots, messengers and strong compression make it less sure. Use the
+    earliest copy that you can find.</li>
+    <li><b>The colours show where its evidence lay</b>, not what was altered, nor by whom.</li>
+  </ul>
+</section>
+"""
 OWN_LINES = "The lines are this server's own, so the error rate measured for the model does not hold for them."
 
 
@@ -221,6 +238,17 @@ def provenance_panel(found: Provenance, size: tuple[int, int] | None = None) -> 
     return (
         '<section class="limits" aria-labelledby="said-title"><h2 id="said-title">File details</h2>'
         f"{claim}<dl>{items}</dl><p>{UNCHECKED} {ABSENCE}</p></section>"
+    )
+
+
+def notes_panel(found: Provenance) -> str:
+    """Who or what the file says made it, for beside the verdict and apart from it; nothing where it says nothing."""
+    items = "".join(f"<li>{escape(sentence)}</li>" for sentence in found.notes())
+    if not items:
+        return ""
+    return (
+        '<section class="notes" aria-labelledby="notes-title"><h3 id="notes-title">What the file says of itself</h3>'
+        f"<ul>{items}</ul><p>{NOTES_APART}</p></section>"
     )
 
 

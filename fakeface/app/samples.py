@@ -8,7 +8,8 @@ from pathlib import Path
 from PIL import Image
 
 from ..data.sources.reader import Reader
-from ..images import PictureError, load_picture, read_provenance
+from ..images import PictureError, load_picture
+from ..images.file_parts import file_format
 from ..score.inputs import HUB, Inputs
 from ..utils.errors import FakefaceError
 from ..utils.shipped import shipped
@@ -64,4 +65,4 @@ def samples(source: str, folder: Path) -> tuple[tuple[str, Path], ...]:
 
 
 def _suffix(content: bytes) -> str:
-    return read_provenance(content).format.lower()
+    return file_format(content).lower()

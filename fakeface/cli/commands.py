@@ -120,6 +120,9 @@ def predict(
     consistency: Consistency = 0,
     operating_point: Point = DEFAULT,
     cascade: Cascade = None,
+    report: Annotated[
+        Path | None, typer.Option(help="Also write a report to keep of the one picture: a page of HTML, complete.")
+    ] = None,
 ) -> None:
     """Print score, verdict and path of every picture, one a line.
 
@@ -138,6 +141,11 @@ def predict(
             detector = _detector(model, fast, device, faces, operating_point=operating_point, **views)
             return detector.stream(pictures, batch_size=batch_size)
 
+        if report is not None:
+            _refuse_unreportable(pictures, report, bool(cascade))
+            views = {"crops": crops, "consistency": consistency}
+            load = partial(_detector, model, fast, device, faces, operating_point=operating_point, **views)
+            raise typer.Exit(_report(pictures[0], report, load, operating_point, as_json, provenance))
         read = seen = 0
         others = OtherFiles()
         for result in _progress(_judged(_expand(pictures, others), judge)):
@@ -372,6 +380,39 @@ def _refuse_unsaved(out: Path) -> None:
     if formats.get(out.suffix.lower()) not in Image.SAVE:
         what = f"{out.suffix} is not a format of pictures" if out.suffix else "nothing says which format it has"
         raise OptionError(f"{out}: {what}; name a file such as {out.with_suffix('.png').name}")
+
+
+def _refuse_unreportable(pictures: list[str], report: Path, cascade: bool) -> None:
+    if len(pictures) != 1 or os.path.isdir(pictures[0]):
+        raise OptionError("--report tells of one picture; name one, or leave it out")
+    if cascade:
+        raise OptionError("--report tells of one model; leave out --cascade")
+    refuse_unwritable(report, parents=False)
+    if report.exists() and os.path.exists(pictures[0]) and report.samefile(pictures[0]):
+        raise OptionError(f"{report}: is the picture itself; name another file to write")
+
+
+def _report(
+    picture: str, report: Path, load: Callable[[], "Detector"], operating_point: str, as_json: bool, provenance: bool
+) -> int:
+    """The exit code."""
+    if missing := _missing(picture):
+        _show(missing, as_json)
+        return 1
+    detector = load()
+    from ..app.picture_report import picture_report, record_file
+    from ..images.load import PictureError
+    from ..results import Result
+
+    try:
+        record = record_file(detector, picture, operating_point)
+    except PictureError as error:
+        _show(Result(picture, None, None, error=str(error)), as_json)
+        return 1
+    with clear_write_errors(report, "name another file"):
+        report.write_text(picture_report(record), encoding="utf-8")
+    _show(record.result, as_json, provenance)
+    return 0
 
 
 def _judged(

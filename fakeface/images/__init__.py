@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from ..utils.lazy import lazy_names
 
 if TYPE_CHECKING:
+    from .credentials import Credentials
     from .decode import Limits, PictureError
     from .load import PICTURE_SUFFIXES, Opened, list_pictures, load_picture, open_picture, picture_bytes
     from .provenance import ABSENCE, Claim, Provenance, read_provenance
@@ -13,6 +14,7 @@ __all__ = [
     "ABSENCE",
     "PICTURE_SUFFIXES",
     "Claim",
+    "Credentials",
     "Limits",
     "Opened",
     "PictureError",
@@ -27,6 +29,7 @@ __all__ = [
 __getattr__ = lazy_names(
     __name__,
     {
+        "credentials": ["Credentials"],
         "decode": ["Limits", "PictureError"],
         "load": ["PICTURE_SUFFIXES", "Opened", "list_pictures", "load_picture", "open_picture", "picture_bytes"],
         "provenance": ["ABSENCE", "Claim", "Provenance", "read_provenance"],

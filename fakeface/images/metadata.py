@@ -27,7 +27,8 @@ def metadata(data: bytes, format_: str) -> Iterator[tuple[str, bytes]]:
         format_: what `file_parts.file_format` says of it.
 
     Returns:
-        The kind is `exif` (a TIFF structure), `xmp` (XML, unparsed), or the key of a text.
+        The kind is `exif` (a TIFF structure), `xmp` (XML, unparsed), `iptc` (a segment of Photoshop's resources), or
+        the key of a text.
     """
     if format_ == "JPEG":
         yield from _of_jpeg(data)
@@ -53,6 +54,8 @@ def _of_jpeg(data: bytes) -> Iterator[tuple[str, bytes]]:
             yield "exif", payload[6:]
         elif marker == 0xE1 and payload.startswith(b"http://ns.adobe.com/xap/1.0/\0"):
             yield "xmp", payload[29:]
+        elif marker == 0xED:
+            yield "iptc", payload
         elif marker == 0xFE:
             yield "comment", payload
 

@@ -5,8 +5,8 @@
     ...     print(line.name, line.value)
 
 All of it is what the file claims. Metadata is written and wiped by anyone, so a claim is not proof, and the absence of
-one means nothing; no score takes any of it into account. Files are untrusted: see `file_metadata` and `exif` for the
-bounds of what is read.
+one means nothing; no score takes any of it into account. Files are untrusted: see `metadata`, `exif` and
+`credentials` for the bounds of what is read.
 """
 
 from __future__ import annotations
@@ -18,31 +18,22 @@ from dataclasses import asdict, dataclass
 from itertools import islice
 from typing import Any
 
+from ..utils.text import one_line
+from . import generators
+from .credentials import Credentials, check
 from .exif import exif_texts
 from .file_parts import MOST_PARTS, file_format, jpeg_segments, quality, quantisation_tables
+from .iptc import iptc_texts
 from .load import Limits, picture_bytes
 from .metadata import LONGEST_TEXT, cbor_texts, manifest, metadata
 
 LONGEST_VALUE = 300  # letters of a value in a report
 MOST_CLAIMS = 60
+MOST_NOTES = 6  # sentences beside a verdict
 
 ABSENCE = "What is not found means nothing: messengers, sites and screenshots wipe it all."
 
-# Keys of PNG texts under which generators' programs keep prompt and settings: AUTOMATIC1111 and its forks; ComfyUI
-# (two); InvokeAI, now and in its first versions (four); Fooocus.
-_INVOKEAI = ("invokeai_metadata", "invokeai_graph", "sd-metadata", "Dream")
-GENERATOR_KEYS = frozenset(("parameters", "prompt", "workflow", *_INVOKEAI, "fooocus_scheme"))
 TEXT_KEYS = frozenset(("software", "source", "title", "comment", "description", "author"))
-# What AUTOMATIC1111 writes of its settings; JPEG and WebP files carry it as EXIF's user comment.
-_SETTINGS = re.compile(r"\bSteps: \d{1,9}, (Sampler|Schedule type|CFG scale): ")
-# Programs and services that generate, as they sign EXIF, XMP and PNG texts. A photo editor with a generator in it
-# (Photoshop) is not one.
-_GENERATORS = re.compile(
-    r"\b(midjourney|dall[ ·-]?e|openai|chatgpt|gpt-4o|stable[ -]?diffusion|comfyui|invokeai|automatic1111|fooocus"
-    r"|novelai|firefly|imagen|gemini|made with google ai|bing image creator|leonardo\.ai|ideogram|black forest labs"
-    r"|flux\.1|meta ai|imagined with ai|grok|stylegan\w{0,9}|thispersondoesnotexist|generated\.photos)\b",
-    re.IGNORECASE,
-)
 # IPTC's words for where a picture came from (cv.iptc.org/newscodes/digitalsourcetype), in ours.
 SOURCE_TYPES = {
     "trainedAlgorithmicMedia": "made by a generative model",
@@ -64,15 +55,20 @@ SOURCE_TYPES = {
     "dataDrivenMedia": "made from data",
     "digitalCreation": "drawn by a human",
     "digitalArt": "drawn by a human",
+    "trainedAlgorithmicData": "made by a generative model",
 }
 _SAYS = {
     "trainedAlgorithmicMedia": "generated",
     "compositeWithTrainedAlgorithmicMedia": "generated",
+    "trainedAlgorithmicData": "generated",
     "digitalCapture": "camera",
     "computationalCapture": "camera",
 }
 _CAMERA = ("camera maker", "camera model", "lens")
+_SIGNATURES = ("software", "source", "title")  # where a generator gives its name, and no notes
 _SOURCE_TYPE = re.compile(rb"digitalsourcetype/([A-Za-z]{1,60})")
+# Where the manifest lies if it is not in the file (C2PA 2.1, 11.3: dcterms:provenance).
+_ELSEWHERE = re.compile(rb"""\bdcterms:provenance(?:=["']|>)\s{0,9}(https?://[^"'<\s]{1,300})""")
 _XMP_FIELDS = {"CreatorTool": "software", "Credit": "credit", "Make": "camera maker", "Model": "camera model"}
 
 
@@ -84,11 +80,13 @@ class Claim:
         name: such as `"camera model"`.
         value: in printable characters, at most `LONGEST_VALUE`.
         says: `"generated"` where it claims that a generative model was at work, `"camera"` where a camera, else empty.
+        made_by: the program or service that it says made the picture, one of those in `generators`; else empty.
     """
 
     name: str
     value: str
     says: str = ""
+    made_by: str = ""
 
 
 @dataclass(frozen=True)
@@ -100,8 +98,9 @@ class Provenance:
         size: bytes.
         sha256: of the file, to cite it by.
         jpeg_quality: libjpeg's quality whose quantisation table comes nearest, 1 to 100; `None` for other formats.
-        content_credentials: whether a C2PA manifest is in the file. Its signature is not checked.
+        content_credentials: whether a C2PA manifest is in the file.
         claims: what else was found, in the order of the file.
+        credentials: what checking the manifest found; `None` where the file has none and names none.
     """
 
     format: str
@@ -110,19 +109,45 @@ class Provenance:
     jpeg_quality: int | None = None
     content_credentials: bool = False
     claims: tuple[Claim, ...] = ()
+    credentials: Credentials | None = None
 
     @property
     def says_generated(self) -> bool:
         """Whether anything in the file claims that a generative model was at work."""
         return any(claim.says == "generated" for claim in self.claims)
 
+    def notes(self) -> list[str]:
+        """In sentences who or what the file says made it: what is said of its credentials, its notes, its camera."""
+        told = []
+        if self.credentials is not None:
+            told.append(f"Content Credentials: {self.credentials.told}.")
+        told += [f"The file says it was made by {maker}." for maker in self._found(made_by=True)]
+        for value in self._found("digital source type"):
+            told.append(f"The file says it {'is' if value.startswith('a ') else 'was'} {value}.")
+        maker, model = ("".join(self._found(field)[:1]) for field in ("camera maker", "camera model"))
+        camera = model if model.lower().startswith(maker.lower()) else f"{maker} {model}"
+        if camera.strip():
+            told.append(f"The file says it was taken with {camera.strip()}.")
+        told += [f"The file names the program {program}." for program in self._found("software")]
+        return [one_line(sentence, LONGEST_VALUE) for sentence in told[:MOST_NOTES]]
+
+    def _found(self, name: str = "", made_by: bool = False) -> list[str]:
+        """What the claims of a name say, those that name a generator apart; or which generators they name."""
+        if made_by:
+            return list(dict.fromkeys(claim.made_by for claim in self.claims if claim.made_by))
+        return list(dict.fromkeys(claim.value for claim in self.claims if claim.name == name and not claim.made_by))
+
     def lines(self) -> list[Claim]:
         """Everything, as names and values in plain words."""
         found = [Claim("format", self.format), Claim("file", f"{self.size:,} bytes, sha256 {self.sha256}")]
         if self.jpeg_quality is not None:
             found.append(Claim("JPEG quality", f"about {self.jpeg_quality} of 100, by its tables"))
-        if self.content_credentials:
-            found.append(Claim("Content Credentials", "a C2PA manifest is there; its signature was not checked"))
+        if self.credentials is not None:
+            given = self.credentials
+            found.append(Claim("Content Credentials", given.told))
+            parts = {"issuer": given.signer, "tool": given.tool, "date": given.date}
+            found += [Claim(f"{part} in the credentials", value) for part, value in parts.items() if value]
+        found += [Claim("says it was made by", maker, "generated") for maker in self._found(made_by=True)]
         return [*found, *self.claims]
 
     def to_dict(self) -> dict[str, Any]:
@@ -130,13 +155,17 @@ class Provenance:
         return {**asdict(self), "claims": [asdict(claim) for claim in self.claims]}
 
 
-def read_provenance(picture: Any, *, name: str | None = None, limits: Limits | None = None) -> Provenance:
+def read_provenance(
+    picture: Any, *, name: str | None = None, limits: Limits | None = None, verify: bool = True
+) -> Provenance:
     """Read what a picture file says of itself.
 
     Args:
         picture: bytes of a file, its path, an https address, or a file object.
         name: what to call it in errors.
         limits: at most `max_bytes` are read.
+        verify: check Content Credentials where there are some, as `credentials.check` does: in a process of its own,
+            within seconds, without asking another machine.
 
     Raises:
         PictureError: the file cannot be read. Whatever is in it, nothing else is raised.
@@ -145,6 +174,10 @@ def read_provenance(picture: Any, *, name: str | None = None, limits: Limits | N
     format_ = file_format(data)
     store = manifest(data, format_)
     claims = [*islice(_claims(data, format_), MOST_CLAIMS), *_credential_claims(store)]
+    if store:
+        credentials = check(data, format_) if verify else Credentials("unchecked", problem="nobody asked for it")
+    else:
+        credentials = _elsewhere(data, format_)
     return Provenance(
         format=format_,
         size=len(data),
@@ -152,6 +185,7 @@ def read_provenance(picture: Any, *, name: str | None = None, limits: Limits | N
         jpeg_quality=_jpeg_quality(data) if format_ == "JPEG" else None,
         content_credentials=bool(store),
         claims=tuple(dict.fromkeys(claims)),
+        credentials=credentials,
     )
 
 
@@ -161,21 +195,24 @@ def _claims(data: bytes, format_: str) -> Iterator[Claim]:
             yield from (_claim(field, text) for field, text in exif_texts(content))
         elif kind == "xmp":
             yield from _xmp_claims(content)
-        else:
-            text = _decoded(content[:LONGEST_TEXT])
-            if kind in GENERATOR_KEYS:
-                yield Claim("a generator's notes", _clean(f"{kind}: {text}"), "generated")
-            elif kind.lower() in TEXT_KEYS:
-                yield _claim(kind.lower(), text)
+        elif kind == "iptc":
+            yield from (_claim(field, text) for field, text in iptc_texts(content))
+            yield from _source_types(content)
+        elif kind.lower() in generators.KEYS | TEXT_KEYS:
+            yield _claim(kind, _decoded(content[:LONGEST_TEXT]))
 
 
 def _claim(name: str, text: str) -> Claim:
     """With what it says of the picture's origin."""
-    if _SETTINGS.search(text):
-        return Claim("a generator's notes", _clean(text), "generated")
+    field = name.lower()
     value = _clean(text)
-    says = "generated" if _GENERATORS.search(value) else "camera" if name in _CAMERA and value else ""
-    return Claim(name, value, says)
+    program = generators.program_of_notes(field, text)
+    if program and (field in generators.KEYS or field not in _SIGNATURES):
+        key = f"{name}: " if field in generators.KEYS else ""
+        return Claim("a generator's notes", _clean(key + text), "generated", program)
+    maker = program or generators.service_named(field, value)
+    says = "generated" if maker else "camera" if field in _CAMERA and value else ""
+    return Claim(field, value, says, maker)
 
 
 def _xmp_claims(content: bytes) -> Iterator[Claim]:
@@ -191,6 +228,15 @@ def _source_types(content: bytes) -> Iterator[Claim]:
     for match in islice(_SOURCE_TYPE.finditer(content), 5):
         code = match[1].decode("ascii")
         yield Claim("digital source type", SOURCE_TYPES.get(code, code), _SAYS.get(code, ""))
+
+
+def _elsewhere(data: bytes, format_: str) -> Credentials | None:
+    """The credentials that lie where the file says; nobody is asked for them."""
+    for kind, content in islice(metadata(data, format_), MOST_PARTS):
+        address = _ELSEWHERE.search(content[:LONGEST_TEXT]) if kind == "xmp" else None
+        if address:
+            return Credentials("elsewhere", problem=_clean(address[1].decode("utf-8", "replace")))
+    return None
 
 
 def _credential_claims(store: bytes) -> Iterator[Claim]:
@@ -217,9 +263,7 @@ def _decoded(content: bytes) -> str:
 
 
 def _clean(text: str) -> str:
-    """In one line of printable characters: what a file holds is untrusted."""
-    words = "".join(c if c.isprintable() else " " for c in text[: 4 * LONGEST_VALUE])
-    return " ".join(words.split())[:LONGEST_VALUE]
+    return one_line(text, LONGEST_VALUE)
 
 
 __all__ = ["ABSENCE", "Claim", "Provenance", "read_provenance"]

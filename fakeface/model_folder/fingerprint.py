@@ -19,10 +19,21 @@ def fingerprint(name: str, config: FakeFaceConfig) -> str:
     Raises:
         ModelFolderError: it is no longer there.
     """
-    exported = onnx_file(name)
-    files = [exported] if exported else weight_files(find_folder(name))[0]
-    told = f"{sha256_of(*files)} {float(config.temperature)} {float(config.bias)}"
+    told = f"{weights_sha256(name)} {float(config.temperature)} {float(config.bias)}"
     return hashlib.sha256(told.encode()).hexdigest()[:16]
 
 
-__all__ = ["fingerprint"]
+def weights_sha256(name: str) -> str:
+    """sha256 of a model's weights, as 64 hex digits; of those in shards, of one behind the other.
+
+    Args:
+        name: as of `fingerprint`.
+
+    Raises:
+        ModelFolderError: it is no longer there.
+    """
+    exported = onnx_file(name)
+    return sha256_of(*([exported] if exported else weight_files(find_folder(name))[0]))
+
+
+__all__ = ["fingerprint", "weights_sha256"]

@@ -10,6 +10,12 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
+def one_line(text: str, longest: int) -> str:
+    """What is left of a text from outside in one line of printable characters, with single spaces, cut at `longest`."""
+    words = "".join(c if c.isprintable() else " " for c in text[: 4 * longest])
+    return " ".join(words.split())[:longest]
+
+
 def encodable(text: str) -> str:
     """Text with what UTF-8 cannot hold written as escapes; the bytes of a file's name can be any."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 from tiny import picture, tiny_model
 
-from fakeface import Explanation, Result
+from fakeface import Explanation, Provenance, Result
 from fakeface.app import panels
+from fakeface.images.credentials import Credentials
+from fakeface.images.provenance import Claim
 from fakeface.results import FaceResult
 
 MEASURED = {"generated": "One in a hundred.", "real": "Seven pass.", "uncertain": "Half are open."}
@@ -91,3 +93,16 @@ def test_a_wrong_verdict_can_be_reported_where_the_source_is_known():
     assert "Report a wrong verdict" not in panels.verdict_panel(result, words())
     shown = panels.verdict_panel(result, replace(words(), source="https://github.com/someone/code"))
     assert 'href="https://github.com/someone/code/issues/new?title=Wrong+verdict%3A+generated&amp;' in shown
+
+
+def test_what_the_file_says_stands_apart_from_the_verdict_and_is_escaped():
+    claim = Claim("software", "<b>Midjourney</b>", "generated", "Midjourney")
+    camera = Claim("camera model", "<i>X</i>", "camera")
+    given = Credentials("tampered", signer="<script>")
+    told = panels.notes_panel(Provenance("JPEG", 9, "00", claims=(claim, camera), credentials=given))
+    assert "The file says it was made by Midjourney." in told
+    assert "taken with &lt;i&gt;X&lt;/i&gt;." in told
+    assert "changed after “&lt;script&gt;” signed" in told
+    assert panels.NOTES_APART in told
+    assert "score" not in told.replace(panels.NOTES_APART, "")
+    assert panels.notes_panel(Provenance("JPEG", 9, "00")) == ""

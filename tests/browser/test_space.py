@@ -1,6 +1,7 @@
 """One picture in the Space's page: verdict, scale, faces, map, and what a broken file gets."""
 
 import base64
+import hashlib
 import io
 from pathlib import Path
 
@@ -83,6 +84,31 @@ def test_the_slider_fades_the_map_in_the_browser_alone(page: Page, picture: Path
     colours, opacity = np.split(pixels(shown, "RGBA"), [3], axis=2)
     expected = (colours * opacity + pixels(boxed) * (255 - opacity)) / 255
     assert np.abs(saved - expected).mean() < 2
+
+
+def test_a_report_of_the_picture_can_be_kept(page: Page, picture: Path, detector: Detector):
+    button = page.get_by_role("button", name="Save a report of this picture")
+    expect(button).to_be_hidden()
+    upload(page, picture)
+    with page.expect_download() as download:
+        button.click()
+    sha256 = hashlib.sha256(picture.read_bytes()).hexdigest()
+    assert download.value.suggested_filename == f"fakeface-{sha256[:8]}.html"
+    kept = Path(download.value.path()).read_text("utf-8")
+    result = detector(picture)
+    assert result.verdict is not None
+    for words in (sha256, WORDS[result.verdict], f"{result.score:.3f}", "portrait.jpg", "model tiny-cnn"):
+        assert words in kept
+    # It opens by itself, fits a phone, and asks for nothing
+    asked: list[str] = []
+    reader = page.context.new_page()
+    reader.set_viewport_size({"width": 390, "height": 844})
+    reader.on("request", lambda request: asked.append(request.url))
+    reader.set_content(kept)
+    expect(reader.get_by_role("heading", level=1)).to_have_text(WORDS[result.verdict])
+    assert reader.evaluate("document.documentElement.scrollWidth") <= 390
+    assert all(reader.evaluate("[...document.images].map((image) => image.naturalWidth > 0)"))
+    assert [address for address in asked if not address.startswith("data:")] == []
 
 
 def test_the_page_fits_its_width(page: Page, picture: Path):
@@ -212,6 +238,12 @@ def test_what_the_file_says_stands_below_and_is_text(page: Page, tmp_path: Path)
     expect(said).to_contain_text("The file itself says that a generative model was at work.")
     expect(said).to_contain_text("parameters: <b>portrait</b>, Steps: 20")
     expect(said).to_contain_text("What is not found means nothing")
+    # Who it says made it stands beside the verdict, and apart from it
+    notes = page.get_by_role("region", name="What the file says of itself")
+    expect(notes).to_contain_text("The file says it was made by a Stable Diffusion program.")
+    expect(notes).to_contain_text("This is no part of the verdict or its score")
+    page.get_by_role("button", name="Check another picture").click()
+    expect(notes).to_have_count(0)
 
 
 def test_the_curious_choose_label_and_method(page: Page):

@@ -1,5 +1,6 @@
 """The command `fakeface`: what it prints, where, and with which exit code."""
 
+import hashlib
 import json
 import os
 import re
@@ -131,9 +132,43 @@ def test_provenance_says_what_the_file_claims():
     picture().save("b.png", pnginfo=info)
     lines = invoke("predict", "b.png", "--provenance").stdout.splitlines()
     assert lines[1] == "       format: PNG"
-    assert lines[-1] == "       software: Midjourney"
+    assert lines[-2:] == ["       says it was made by: Midjourney", "       software: Midjourney"]
     (claim,) = json.loads(invoke("predict", "b.png", "--provenance", "--json").stdout)["provenance"]["claims"]
-    assert claim == {"name": "software", "value": "Midjourney", "says": "generated"}
+    assert claim == {"name": "software", "value": "Midjourney", "says": "generated", "made_by": "Midjourney"}
+
+
+def test_a_report_of_one_picture_is_written_beside_what_is_printed():
+    shown = invoke("predict", "a.png", "--report", "a.html")
+    assert re.fullmatch(rf"{SCORE_AND_VERDICT}  a\.png\n", shown.stdout), shown.stdout
+    page = Path("a.html").read_text("utf-8")
+    assert hashlib.sha256(Path("a.png").read_bytes()).hexdigest() in page
+    assert shown.stdout[:5] in page
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (("a.png", "a.png", "--report", "b.html"), "--report tells of one picture; name one, or leave it out"),
+        ((".", "--report", "b.html"), "--report tells of one picture; name one, or leave it out"),
+        (("a.png", "--report", "a.png"), "a.png: is the picture itself; name another file to write"),
+        (("a.png", "--report", "none/b.html"), "none"),
+    ],
+)
+def test_a_report_that_cannot_be_is_refused(arguments: tuple[str, ...], complaint: str):
+    before = Path("a.png").read_bytes()
+    refused = invoke("predict", *arguments)
+    assert refused.exit_code == 2
+    assert complaint in refused.stderr
+    assert Path("a.png").read_bytes() == before
+    assert not Path("b.html").exists()
+
+
+def test_a_picture_that_cannot_be_read_has_no_report():
+    Path("text.jpg").write_text("I am no picture.")
+    refused = invoke("predict", "text.jpg", "--report", "b.html")
+    assert (refused.exit_code, refused.stdout) == (1, "")
+    assert refused.stderr.startswith("text.jpg: ")
+    assert not Path("b.html").exists()
 
 
 def test_nothing_readable_is_exit_code_1():
