@@ -9,9 +9,8 @@
 # The other machine needs Python with what pyproject.toml lists, and no network. What is used, and its default:
 #
 #     FACES     folder with pool-*.parquet and modern-*.parquet: faces, else ../shared/faces
-#     CLIP      trunk of the thorough model, safetensors with timm's names, to block 9 at least: weights/clip*.safetensors,
-#               else clip*.safetensors. That of the shipped model will not do: it has learned from pictures held out here
-#     RESNET    trunk of the fast model, safetensors: weights/resnet50*.safetensors, else those in ../shared/weights
+#     CLIP      trunk of the thorough model, safetensors: made of checkpoints/fakeface-vit-b16-cnn, which holds it
+#     RESNET    trunk of the fast model, safetensors: weights/*.safetensors, else ../shared/weights/*.safetensors
 #     RUNS      run folders: runs/gpu
 #     OUT       gets SEND-weights.tar.gz in pieces of 15 MiB, SEND.md (its report) and seconds.txt: out
 #     SEND      fast or thorough, or both with a space between: fast
@@ -26,19 +25,18 @@ cd "$(dirname "$0")/.."
 first() { for name in "$@"; do if [ -e "$name" ]; then echo "$name"; return; fi; done; echo "$1"; }
 
 FACES=${FACES:-$(first faces ../shared/faces)}
-CLIP=${CLIP:-$(first weights/clip*.safetensors clip*.safetensors)}
-RESNET=${RESNET:-$(first weights/resnet50*.safetensors ../shared/weights/resnet50*.safetensors)}
+RESNET=${RESNET:-$(first weights/*.safetensors ../shared/weights/*.safetensors)}
 RUNS=${RUNS:-runs/gpu} OUT=${OUT:-out} SEND=${SEND:-fast} VIEWS=${VIEWS:-4} EPOCHS=${EPOCHS:-12}
 WORKERS=${WORKERS:-$(nproc)} PYTHON=${PYTHON:-$(first .venv/bin/python "$(command -v python3)")} TINY=${TINY:-}
+CLIP=${CLIP:-$RUNS/clip.safetensors}
+SHIPPED=checkpoints/fakeface-vit-b16-cnn
 export PYTHONPATH=. HF_HUB_OFFLINE=1
 
 if [ "${1:-}" = pack ]; then
     mkdir -p "$2"
-    git archive --format=tar HEAD train.py fakeface configs benchmarks pyproject.toml >"$2/all.tar"
+    git archive --format=tar HEAD train.py fakeface configs benchmarks pyproject.toml "$SHIPPED" >"$2/all.tar"
     tar rf "$2/all.tar" --transform 's,^,faces/,' -C "$FACES" $(cd "$FACES" && echo pool-*.parquet modern-*.parquet)
-    for trunk in "$CLIP" "$RESNET"; do
-        tar rf "$2/all.tar" --transform 's,^,weights/,' -C "$(dirname "$trunk")" "$(basename "$trunk")"
-    done
+    tar rf "$2/all.tar" --transform 's,^,weights/,' -C "$(dirname "$RESNET")" "$(basename "$RESNET")"
     split --bytes 60M --numeric-suffixes "$2/all.tar" "$2/part-"
     rm "$2/all.tar"
     ls -l "$2"
@@ -67,9 +65,10 @@ fast=(--epochs "$EPOCHS" --small-epochs $((EPOCHS * 3 / 5)) --samples-per-epoch 
     --learning-rate 2e-3 --trunk-learning-rate 6e-4 --ema 0.992 --trunk-weights "$RESNET")
 if [ -n "$TINY" ]; then
     small=(--image-size 32 --batch-size 8 --workers 1 --threads 1 --mixed-precision no --trunk-weights none)
-    thorough+=("${small[@]}" --frozen-views 2 --trunk-blocks 1 2 --tuned-blocks 1 --tuning-draws 64 --epochs 1
-        --head-batch 32)
+    thorough+=("${small[@]}" --frozen-views 2 --trunk-blocks 1 --epochs 1 --head-batch 32)
     fast+=("${small[@]}" --small-size 32 --epochs 2 --small-epochs 1 --samples-per-epoch 32 --trunk-stages 1)
+else
+    step "CLIP's weights" "$CLIP" "$PYTHON" benchmarks/trunk_weights.py "$SHIPPED" "$CLIP"
 fi
 step "thorough model" "$RUNS/thorough/everything/model/training.json" \
     train "$RUNS/thorough" configs/vit-b16-cnn.yaml "${thorough[@]}"

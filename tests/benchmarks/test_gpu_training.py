@@ -7,9 +7,14 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 from frozen_parts import rows
+from tiny import tiny_folder
 
+from fakeface.configuration_fakeface import FakeFaceConfig
 from fakeface.model_folder.opening import load_model_folder
+from fakeface.modeling_fakeface import FakeFaceForImageClassification, Int8Linear, keep_in_int8
+from fakeface.training.trunk import load_trunk
 
 pytestmark = pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
 
@@ -54,14 +59,30 @@ def test_it_trains_both_models_and_goes_on_after_a_stop(repo: Path, place: Path)
 def test_what_it_takes_along_stands_in_the_pieces(repo: Path, place: Path):
     if not (repo / ".git").exists():
         pytest.skip("no git checkout")
-    trunks = {"CLIP": place / "clip.safetensors", "RESNET": place / "resnet50.safetensors"}
-    for trunk in trunks.values():
-        trunk.write_bytes(b"weights")
-    run(repo, place, "pack", str(place / "pieces"), **{name: str(trunk) for name, trunk in trunks.items()})
+    (place / "resnet.safetensors").write_bytes(b"weights")
+    run(repo, place, "pack", str(place / "pieces"), RESNET=str(place / "resnet.safetensors"))
     pieces = sorted((place / "pieces").iterdir())
     assert max(piece.stat().st_size for piece in pieces) <= 60 * 2**20
     whole = b"".join(piece.read_bytes() for piece in pieces)
     listed = subprocess.run(["tar", "t"], input=whole, capture_output=True, check=True).stdout.decode().split()
     wanted = {"train.py", "configs/vit-b16-cnn.yaml", "benchmarks/gpu_training.sh", "fakeface/recipe.py"}
-    wanted |= {"weights/clip.safetensors", "weights/resnet50.safetensors"}
+    wanted |= {"checkpoints/fakeface-vit-b16-cnn/model.safetensors", "weights/resnet.safetensors"}
     assert wanted | {"faces/pool-0.parquet", "faces/modern-0.parquet"} <= set(listed)
+
+
+def test_the_trunk_comes_out_of_a_model_folder_as_it_went_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    from trunk_weights import main
+
+    folder, out = tiny_folder(tmp_path / "model", "vit-b16-cnn"), tmp_path / "clip.safetensors"
+    monkeypatch.setattr(sys, "argv", ["trunk_weights.py", str(folder), str(out)])
+    main()
+    fresh = FakeFaceForImageClassification(
+        FakeFaceConfig(architecture="vit-b16-cnn", image_size=32, trunk_blocks=[1], pooling="average")
+    )
+    report = load_trunk(fresh, out)
+    assert report.missing == report.unused == ()
+    keep_in_int8(fresh.fakeface.trunk.vit)
+    kept, _ = load_model_folder(str(folder))
+    for name, module in kept.fakeface.trunk.vit.named_modules():
+        if isinstance(module, Int8Linear):
+            assert torch.equal(module.weight, fresh.fakeface.trunk.vit.get_submodule(name).weight)

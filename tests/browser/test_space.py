@@ -241,7 +241,7 @@ def test_what_the_file_says_stands_below_and_is_text(page: Page, tmp_path: Path)
     # Who it says made it stands beside the verdict, and apart from it
     notes = page.get_by_role("region", name="What the file says of itself")
     expect(notes).to_contain_text("The file says it was made by a Stable Diffusion program.")
-    expect(notes).to_contain_text("This is no part of the verdict or its score")
+    expect(notes).to_contain_text("Not part of the verdict or its score")
     page.get_by_role("button", name="Check another picture").click()
     expect(notes).to_have_count(0)
 
