@@ -115,6 +115,7 @@ def picture_report(record: Record) -> str:
         unchecked=panels.UNCHECKED,
         absence=ABSENCE,
         size=record.picture.size,
+        shrunk=max(record.picture.size) > SHOWN_SIDE,
         sha256=record.provenance.sha256,
         model=words.model,
         weights=record.weights,

@@ -1,6 +1,7 @@
 """Send the Space to the Hub, with the package itself beside it, so that it runs the code that was tried here."""
 
 import importlib.metadata
+import re
 import shutil
 import tempfile
 from pathlib import Path
@@ -16,6 +17,7 @@ from ..utils.shipped import shipped
 SPACE = Path(__file__).resolve().parents[2] / "space"  # of a source checkout
 MESSAGE = "Upload the Space of fakeface"
 MODEL_VARIABLE = "FAKEFACE_MODEL"
+CREDENTIALS = re.compile(r"; extra == 'provenance'$")  # as packages state what an extra of theirs needs
 
 
 class SpaceError(FakefaceError):
@@ -87,7 +89,9 @@ def write_space(folder: Path, model: str, source: Path = SPACE) -> None:
 
 
 def requirements() -> str:
-    """What the package needs, a line each; Gradio comes with the Space, in the version that its card names.
+    """What the package needs, also to check Content Credentials, a line each.
+
+    Gradio is not among it: that comes with the Space, in the version that its card names.
 
     Raises:
         SpaceError: the package is not installed, so that nothing tells what it needs.
@@ -96,7 +100,8 @@ def requirements() -> str:
         needed = importlib.metadata.requires("fakeface") or []
     except importlib.metadata.PackageNotFoundError:
         raise SpaceError("fakeface is not installed; run `make setup` in its checkout") from None
-    return "".join(f"{line}\n" for line in needed if "extra ==" not in line and not line.startswith("gradio"))
+    lines = [CREDENTIALS.sub("", line) for line in needed]
+    return "".join(f"{line}\n" for line in lines if "extra ==" not in line and not line.startswith("gradio"))
 
 
 __all__ = ["SpaceError", "push_space", "requirements", "write_space"]

@@ -87,6 +87,10 @@ def test_a_report_has_every_part():
     assert all(address.startswith("data:image/") for address in parts.addresses)
 
 
+def test_a_picture_that_is_not_shrunk_is_not_said_to_be():
+    assert "96 x 80 pixels</figcaption>" in picture_report(record("real"))
+
+
 def test_where_the_verdict_is_open_or_there_is_no_face_there_is_no_map():
     assert Parts(picture_report(record("uncertain"))).tags.count("img") == 1
     nothing = replace(record("real"), found=Result("a.jpg", None, "no face", ("no face was found",)))
@@ -142,7 +146,7 @@ def test_a_large_picture_is_shrunk(detector: Detector, tmp_path: Path):
     Image.new("RGB", (3000, 2000), (9, 90, 200)).save(tmp_path / "large.jpg")
     page = picture_report(record_file(detector, tmp_path / "large.jpg"))
     assert len(page) < 200_000
-    assert "3000 x 2000 pixels" in page
+    assert "3000 x 2000 pixels, shown smaller" in page
 
 
 def test_what_is_no_picture_has_no_report(detector: Detector, tmp_path: Path):

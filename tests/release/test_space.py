@@ -40,6 +40,7 @@ def test_a_space_holds_the_app_and_its_own_package(repo: Path, tmp_path: Path):
     assert (card["models"], card["sdk"], card["app_file"]) == (["nobody/faces"], "gradio", "app.py")
     lines = (tmp_path / "space" / "requirements.txt").read_text().splitlines()
     assert any(line.startswith("torch>=") for line in lines)
+    assert any(line.startswith("c2pa-python") for line in lines)
     assert not [line for line in lines if line.startswith(("gradio", "fakeface")) or "extra" in line]
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     done = subprocess.run(
