@@ -350,11 +350,11 @@ def serve_pictures(
         float, typer.Option(min=0.1, help="Seconds for a body to arrive, and then for its pictures to be judged.")
     ] = 30.0,
 ) -> None:
-    """Serve verdicts to programs over HTTP, without a page: POST a picture to /v1/judge.
+    """Serve verdicts to programs over HTTP, without a page.
 
-    Pictures of all clients share batches. There are /healthz, /readyz and, for Prometheus, /metrics. It needs
-    pip install "fakeface[serve]". SIGTERM ends it once all that was accepted is answered. Exit code 0, or 2 if the
-    model or an option is wrong.
+    POST a picture to /v1/judge; pictures of all clients share batches. There are /healthz, /readyz and, for Prometheus,
+    /metrics. It needs pip install "fakeface[serve]". SIGTERM ends it once all that was accepted is answered. Exit code
+    0, or 2 if the model or an option is wrong.
     """
     with clear_refusals():
         _refuse_unclear(model, fast, bool(cascade))

@@ -9,6 +9,7 @@ import io
 import json
 import sys
 from contextlib import suppress
+from importlib import import_module
 from typing import Any
 
 LARGEST_MEMORY = 2 * 2**30  # bytes of address space; the library alone takes some 200 MB of it
@@ -83,8 +84,7 @@ def _when(manifest: dict[str, Any]) -> str:
 
 def _limit_memory() -> None:
     with suppress(ImportError, ValueError, OSError):  # Windows has no such limits, and a machine may have lower ones
-        import resource
-
+        resource = import_module("resource")
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         resource.setrlimit(resource.RLIMIT_AS, (LARGEST_MEMORY, LARGEST_MEMORY))
 
