@@ -442,7 +442,7 @@ def test_a_cascade_asks_the_thorough_model_about_the_rest(cascading: dict[str, s
     assert scores("predict", "--cascade") == pytest.approx(expected, abs=1e-6)
     assert scores("score", "--cascade") == pytest.approx(expected, abs=1e-6)
     assert scores("score") == pytest.approx(alone["thorough"], abs=1e-6)
-    monkeypatch.setattr(cli, "SCORE_CASCADES", True)
+    monkeypatch.setattr("fakeface.cli.score.CASCADES", True)
     assert scores("score") == pytest.approx(expected, abs=1e-6)
     assert scores("score", "--no-cascade") == pytest.approx(alone["thorough"], abs=1e-6)
     assert scores("score", "--fast") == pytest.approx(alone["fast"], abs=1e-6)
