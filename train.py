@@ -13,12 +13,13 @@ data fingerprints (`run.json`), curves (`curves.csv`, TensorBoard), checkpoints,
 the scores of every held-out picture (`scores.csv`) and what they amount to (`evaluation.json`, `evaluation.md`).
 """
 
-from fakeface.training.command import end, read_command, refuse_taken
+from fakeface.training.command import RUN_RECORD, end, read_command, refuse_taken
 
 RECIPE = read_command(__doc__) if __name__ == "__main__" else None  # before torch, whose import takes a while
 
 import contextlib
 import dataclasses
+import json
 import signal
 import sys
 from collections.abc import Mapping
@@ -46,11 +47,12 @@ from fakeface.training.agreement import on_main
 from fakeface.training.batches import Batches
 from fakeface.training.checkpoints import Progress, go_on, save_checkpoint, sync_folder
 from fakeface.training.data import global_batch, load_splits, training_batches, validation_loader
+from fakeface.training.everything import EVERYTHING, recipe_for_everything, record_everything
 from fakeface.training.finite import broken_step, refuse_broken
 from fakeface.training.head import train_head
 from fakeface.training.judging import finish, margins
 from fakeface.training.profile import StepTimes
-from fakeface.training.pushing import check_push, push_best
+from fakeface.training.pushing import check_push, push_best, push_result
 from fakeface.training.run_folder import describe_run, write_curves
 from fakeface.training.setup import (
     build_accelerator,
@@ -80,7 +82,10 @@ def train(recipe: Recipe) -> None:
     """Train to the end, or leave the process with exit code 1, or after SIGTERM with 143, as shells expect."""
     accelerator = build_accelerator(recipe)
     try:
-        train_on(accelerator, recipe)
+        if not (recipe.resume and went_on(recipe)):
+            train_on(accelerator, recipe)
+        if recipe.everything_epochs:
+            accelerator = train_on_the_rest(recipe)
         code = 0
     except (TrainingError, TrainingStopped) as error:  # on all ranks, so one speaks for all
         stopped = isinstance(error, TrainingStopped)
@@ -91,6 +96,26 @@ def train(recipe: Recipe) -> None:
     accelerator.end_training()
     if code:
         sys.exit(code)
+
+
+def went_on(recipe: Recipe) -> bool:
+    """Whether a run was measured, and its training on everything has begun."""
+    return recipe.everything_epochs > 0 and (Path(recipe.output) / EVERYTHING / RUN_RECORD).exists()
+
+
+def train_on_the_rest(recipe: Recipe) -> Accelerator:
+    """Go on from the measured model, with the pictures that were held out, in a run folder within the run's.
+
+    Returns:
+        The accelerator of that training, which is to end it.
+    """
+    run, then = Path(recipe.output), recipe_for_everything(recipe)
+    accelerator = build_accelerator(then)
+    train_on(accelerator, then)
+    seen = json.loads((Path(then.output) / RUN_RECORD).read_text(encoding="utf-8"))["data"]["train"]
+    on_main(accelerator, f"write into {then.output}", lambda: record_everything(run, seen))
+    push_result(Path(then.output) / "model", recipe, accelerator)
+    return accelerator
 
 
 @dataclasses.dataclass

@@ -72,7 +72,10 @@ class Recipe:
     # into them, which is kept on disk: 0.3 MB for each view of each picture. The block before them is in trunk_blocks.
     tuned_blocks: int = 0
     tuning_draws: int = 9600  # pictures that they learn from, one after the other
-    then_everything: bool = False  # with frozen_views: once measured, train on the held-out pictures too
+    # Once measured, train on the held-out pictures too: with frozen_views anew; else from the measured weights on, and
+    # pictures for validation stay out.
+    then_everything: bool = False
+    everything_epochs: int = 0  # of that training, without frozen_views
     head_batch: int = 256  # features in a step of the head
     pooling: str = "none"  # what the fully connected layers see of the feature map: none (all of it) or average
     dropout: float = 0.3  # between fully connected layers
@@ -90,6 +93,7 @@ class Recipe:
     hold_out: list[str] = field(default_factory=list)  # sources or generators kept out as unseen
     split_fractions: list[float] = field(default_factory=lambda: [0.1, 0.2])  # validation and test share per source
     split_seed: int = 0  # apart from `seed`, so that several seeds share one split
+    learn_all: bool = False  # train on all pictures but those for validation, whatever else would hold them out
     source_cap: int = 0  # train on at most so many pictures of a source, those with the smallest sha256; 0 for all
     source_balance: float = 0.5  # 0 draws a label's pictures uniformly, 1 its sources equally often
     matched: bool = False  # train also on copies that share size, sharpness, light and colour across labels
@@ -159,10 +163,13 @@ class Recipe:
                 f"frozen_views is {self.frozen_views}: vit-b16-cnn takes at least 1, since its trunk does not learn, "
                 "and other architectures take 0"
             )
-        if self.then_everything and not self.frozen_views:
+        if bool(self.everything_epochs) != (self.then_everything and not self.frozen_views):
             raise RecipeError(
-                "then_everything takes frozen_views: only what learns from kept features is trained twice"
+                f"everything_epochs is {self.everything_epochs}: then_everything takes at least 1 without "
+                "frozen_views, and nothing else takes any"
             )
+        if self.learn_all and (self.hold_out or self.then_everything):
+            raise RecipeError("learn_all goes with neither hold_out nor then_everything: there is nothing held out")
         if self.tuned_blocks and (
             not self.frozen_views or self.trunk_blocks[-1] - self.tuned_blocks not in self.trunk_blocks
         ):
@@ -176,6 +183,7 @@ class Recipe:
                 "streaming takes neither face_cut: landmarks nor frozen_views: both need the pictures at hand"
             )
         for name in (
+            "everything_epochs",
             "threads",
             "workers",
             "small_epochs",
@@ -189,10 +197,11 @@ class Recipe:
         if self.small_epochs and self.pooling == "none":
             raise RecipeError("small_epochs needs pooling: average; without, a model takes pictures of one size only")
         at_hand = self.train_only or self.leave_out or self.hold_out or self.matched or self.limit or self.teacher
+        at_hand = at_hand or self.learn_all or self.then_everything
         if self.streaming and (len(self.data) != 1 or at_hand):
             raise RecipeError(
-                "streaming takes one dataset in `data`, and no train_only, leave_out, hold_out, matched, limit or "
-                "teacher"
+                "streaming takes one dataset in `data`, and no train_only, leave_out, hold_out, learn_all, "
+                "then_everything, matched, limit or teacher"
             )
         if not 0 <= self.ema < 1:
             raise RecipeError(f"ema is {self.ema}: it takes a number from 0 up to, not including, 1")
@@ -220,6 +229,7 @@ class Recipe:
         validation, test = self.split_fractions
         return {
             "hold_out": self.hold_out,
+            "learn_all": self.learn_all,
             "fractions": (validation, test),
             "seed": self.split_seed,
             "workers": max(1, self.workers),

@@ -227,6 +227,7 @@ def prepare_splits(
     dataset: Dataset,
     *,
     hold_out: list[str] | None = None,
+    learn_all: bool = False,
     fractions: tuple[float, float] = (0.1, 0.2),
     seed: int = 0,
     workers: int = 1,
@@ -240,6 +241,8 @@ def prepare_splits(
     Args:
         dataset: from `open_dataset`.
         hold_out: sources or generators to keep out of training, validation and test.
+        learn_all: pictures for test, too, are there to train on, and unseen ones less their share for validation; what
+            else there is for validation stays as it is without.
         fractions: share of each source for validation and test.
         seed: of the split.
         workers: processes that decode.
@@ -264,13 +267,16 @@ def prepare_splits(
         if not all(splits):
             raise DataError("some pictures name their split and some do not: give all parts of the data one, or none")
         if fractions[0] and "validation" not in splits:
-            splits = _with_validation(dataset, splits, fractions[0], seed)
+            splits = _with_validation(dataset, splits, "train", fractions[0], seed)
     else:
         hints = dataset["split_hint"] if "split_hint" in dataset.column_names else [""] * len(dataset)
         columns = zip(dataset["source"], dataset["generator"], hints, strict=True)
         unseen = [s in hold_out or g in hold_out or hint in UNSEEN_HINTS for s, g, hint in columns]
         groups = near_duplicate_groups(dataset["phash"])
         splits = assign_splits(dataset["source"], groups, dataset["sha256"], unseen, fractions, seed)
+    if learn_all:
+        splits = _with_validation(dataset, splits, "unseen", fractions[0], seed)
+        splits = ["train" if split in ("test", "unseen") else split for split in splits]
     rows: dict[str, list[int]] = {}
     for i, split in enumerate(splits):
         rows.setdefault(split, []).append(i)
@@ -279,14 +285,14 @@ def prepare_splits(
     return DatasetDict({split: dataset.select(rows[split]) for split in sorted(rows)}), refused
 
 
-def _with_validation(dataset: Dataset, splits: Sequence[str], share: float, seed: int) -> list[str]:
-    """The splits, with a share of the training pictures for validation, no near duplicates on both sides."""
-    rows = [i for i, split in enumerate(splits) if split == "train"]
+def _with_validation(dataset: Dataset, splits: Sequence[str], name: str, share: float, seed: int) -> list[str]:
+    """The splits, with a share of one of them for validation instead, no near duplicates on both sides."""
+    rows = [i for i, split in enumerate(splits) if split == name]
     part = dataset.select(rows)
     groups = near_duplicate_groups(part["phash"])
     told = assign_splits(part["source"], groups, part["sha256"], [False] * len(rows), (share, 0.0), seed)
-    found = dict(zip(rows, told, strict=True))
-    return [found.get(i, split) for i, split in enumerate(splits)]
+    taken = {row for row, split in zip(rows, told, strict=True) if split == "validation"}
+    return ["validation" if i in taken else split for i, split in enumerate(splits)]
 
 
 def training_only(

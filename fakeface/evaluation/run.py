@@ -103,7 +103,7 @@ def run_on_pictures(
     settings = recipe_for(subject.folder, recipe, data, labels)
     with accelerator.main_process_first() if accelerator else nullcontext():  # the others find its cache
         if data:
-            splits, refused = held_out(settings, columns=slices, limit=limit)
+            splits, refused = held_out(settings, subject.folder, columns=slices, limit=limit)
         else:
             splits, refused = whole(dataset, columns=slices, limit=limit, workers=workers, labels=labels)
         if cut:

@@ -166,11 +166,19 @@ def _everything(record: dict[str, Any]) -> str:
     everything = record.get("everything")
     if not isinstance(everything, dict):
         return ""
+    seen = f"{everything['pictures']:,} pictures"
+    if "mean" not in everything:
+        return (
+            "\n\n**The figures are of the weights that training went on from**, which had not seen the test and unseen "
+            f"pictures. The weights in this folder then learned from these too, {seen} in all, so that nothing can be "
+            "measured with them there. Their thresholds come from the validation pictures, which stayed out, and from "
+            "a share of the unseen ones that stayed out as well."
+        )
     mean, worst = everything["mean"], everything["worst"]
     figures = ", ".join(f"{mean[view]:.3f} {view} (worst fold {worst[view]:.3f})" for view in mean)
     return (
         "\n\n**The figures are of a twin**, which was trained without the validation, test and unseen pictures. The "
-        f"weights in this folder saw all {everything['pictures']:,} pictures, by the same recipe, so that nothing can "
+        f"weights in this folder saw all {seen}, by the same recipe, so that nothing can "
         "be measured with them on these pictures. Their thresholds come from sources left out, a fifth at a time, "
         f"where the mean AUC is {figures}."
     )

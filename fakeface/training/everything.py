@@ -1,10 +1,12 @@
-"""After a recipe was measured: the same training on all pictures, those that were held out for measuring too.
+"""After a recipe was measured: training on all pictures, those that were held out for measuring too.
 
-Its thresholds come from scores that models gave to sources they were not trained on, a fifth of the sources at a time;
-so do the figures of `folds.json`, which say how far the recipe travels.
+A head is trained anew. Its thresholds come from scores that models gave to sources they were not trained on, a fifth of
+the sources at a time; so do the figures of `folds.json`, which say how far the recipe travels. Where that would cost
+hours, training goes on from the measured weights, and pictures for validation stay out, for the thresholds.
 """
 
 import copy
+import dataclasses
 import json
 import shutil
 from collections import Counter, defaultdict
@@ -86,14 +88,42 @@ def train_on_everything(
         fit(*both, target_fpr=recipe.target_fpr, views=len(margins)).store(model.config)
     except MetricError as error:
         accelerator.print(f"the model stays uncalibrated: {error}")
-    folder = save_model_folder(run / EVERYTHING / "model", model, processor, half=recipe.half)
+    save_model_folder(run / EVERYTHING / "model", model, processor, half=recipe.half)
+    told = {"pictures": len(part), "fingerprint": fingerprint(part)}
+    return record_everything(run, told | {key: report[key] for key in ("mean", "worst")})
+
+
+def recipe_for_everything(recipe: Recipe) -> Recipe:
+    """Of the training that follows one without `frozen_views`: on from its model, with what it held out."""
+    run = Path(recipe.output)
+    return dataclasses.replace(
+        recipe,
+        output=str(run / EVERYTHING),
+        start_from=str(run / "model"),
+        learn_all=True,
+        hold_out=[],
+        then_everything=False,
+        everything_epochs=0,
+        epochs=recipe.everything_epochs,
+        small_epochs=0,
+        measure=False,
+        push_to_hub="",
+    )
+
+
+def record_everything(run: Path, told: dict[str, Any]) -> Path:
+    """Have `run/everything/model` say that other weights were measured, and carry their report where there is one.
+
+    Args:
+        run: whose model was measured.
+        told: of the pictures that the last weights saw.
+
+    Returns:
+        The folder.
+    """
+    folder = run / EVERYTHING / "model"
     record = json.loads((run / RUN_RECORD).read_text(encoding="utf-8"))
-    record[EVERYTHING] = {
-        "pictures": len(part),
-        "fingerprint": fingerprint(part),
-        "measured_weights_sha256": weights_sha256(run / "model"),
-        **{key: report[key] for key in ("mean", "worst")},
-    }
+    record[EVERYTHING] = {**told, "measured_weights_sha256": weights_sha256(run / "model")}
     replace_text(folder / TRAINING_RECORD, json.dumps(record, indent=2) + "\n")
     if (run / REPORT).is_file():
         shutil.copy(run / REPORT, folder / REPORT)
@@ -210,4 +240,13 @@ def folds_report(
     }
 
 
-__all__ = ["EVERYTHING", "FOLDS_RECORD", "folds_report", "out_of_fold", "source_folds", "train_on_everything"]
+__all__ = [
+    "EVERYTHING",
+    "FOLDS_RECORD",
+    "folds_report",
+    "out_of_fold",
+    "recipe_for_everything",
+    "record_everything",
+    "source_folds",
+    "train_on_everything",
+]

@@ -17,6 +17,7 @@ from .data import face_cutter, validation_loader
 from .everything import train_on_everything
 from .frozen import JUDGED_VIEWS, collect_features, fit_head, learn_familiar
 from .judging import finish
+from .pushing import push_result
 from .run_folder import describe_run, write_curves
 from .setup import build_model
 from .tuning import Tokens, features_anew, tune
@@ -54,6 +55,7 @@ def train_head(
     if recipe.then_everything:
         last = train_on_everything(folder, recipe, untrained, splits, view, processor, accelerator)
         accelerator.print(f"model folder, trained on everything: {last}")
+        push_result(last, recipe, accelerator)
 
 
 __all__ = ["train_head"]

@@ -80,7 +80,8 @@ def finish(
         accelerator.print(f"model folder: {folder}")
 
     on_main(accelerator, f"write into {run}", write)
-    push_result(run, recipe, accelerator)
+    if not recipe.then_everything:
+        push_result(run / "model", recipe, accelerator)
 
 
 __all__ = ["finish", "margins"]

@@ -45,17 +45,17 @@ def push_best(run: Path, recipe: Recipe, accelerator: Accelerator) -> None:
         accelerator.print(f"the best model so far stays here: {error}")
 
 
-def push_result(run: Path, recipe: Recipe, accelerator: Accelerator) -> None:
-    """Send `model/` with its report.
+def push_result(folder: Path, recipe: Recipe, accelerator: Accelerator) -> None:
+    """Send a finished model folder, `RUN/model`, with the report of `RUN` where there is one.
 
     Raises:
         TrainingError: on every rank; the model is here all the same, and the message has the command that sends it.
     """
-    folder, repo = run / "model", recipe.push_to_hub
+    repo, report = recipe.push_to_hub, folder.parent / REPORT
 
     def push() -> None:
-        if recipe.measure:
-            shutil.copyfile(run / REPORT, folder / REPORT)
+        if report.is_file():
+            shutil.copyfile(report, folder / REPORT)
         _, done = push_model(str(folder), repo, private=recipe.push_private)
         accelerator.print(f"pushed to {done.url if done else repo}")
 

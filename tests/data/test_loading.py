@@ -446,6 +446,33 @@ def test_a_split_column_is_obeyed(tmp_path):
     assert [found[encoded(seed)] for seed in range(6)] == wanted
 
 
+def test_who_learns_all_keeps_the_validation_pictures_and_a_share_of_the_unseen_ones(tmp_path):
+    file = write_parquet(
+        tmp_path / "a.parquet",
+        [encoded(seed) for seed in range(120)] + [encoded(0, "JPEG")],
+        label=[seed % 2 for seed in range(121)],
+        source=["new"] * 20 + ["old"] * 101,
+        split_hint=["unseen-source"] * 20 + ["train"] * 101,
+    )
+    before = sides(prepare_splits(open_dataset(file))[0])
+    after = sides(prepare_splits(open_dataset(file), learn_all=True)[0])
+    assert {name: len(part) for name, part in before.items()} == {
+        "dropped": 1, "test": 20, "train": 70, "unseen": 20, "validation": 10
+    }  # fmt: skip
+    assert after["dropped"] == before["dropped"]  # its near duplicate may stand on either side
+    new = after["validation"] - before["validation"]
+    assert (len(new), new < before["unseen"]) == (2, True)
+    assert before["validation"] < after["validation"]
+    assert after["train"] == before["train"] | before["test"] | before["unseen"] - new
+
+
+def test_who_learns_all_learns_what_a_split_column_holds_out(tmp_path):
+    names = ["train", "test", "train", "validation", "unseen", "train"]
+    file = write_parquet(tmp_path / "a.parquet", [encoded(seed) for seed in range(6)], split=names)
+    splits, _ = prepare_splits(open_dataset(file), learn_all=True)
+    assert {name: len(part) for name, part in splits.items()} == {"train": 5, "validation": 1}
+
+
 def test_a_split_column_for_half_of_the_data_is_refused(tmp_path):
     first = write_parquet(tmp_path / "a.parquet", [encoded(0), encoded(1)], split=["train", "test"])
     second = write_parquet(tmp_path / "b.parquet", [encoded(2), encoded(3)])

@@ -1,6 +1,7 @@
 """A head trained on everything once its recipe was measured: folds of sources, figures, thresholds, the record."""
 
 import json
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -8,12 +9,14 @@ import pandas as pd
 import pytest
 import torch
 from frozen_parts import recipe, rows, separable, training_part, transformer
-from train_run import run_train, weights_sha256
+from train_run import TINY, contents, make_pictures, run_train, weights_sha256
 
+from fakeface.data.loading import DataError
+from fakeface.evaluation.inputs import held_out, recipe_for
 from fakeface.metrics.detection import rank_auc
 from fakeface.model_folder.opening import load_model_folder
 from fakeface.recipe import Recipe, RecipeError
-from fakeface.release.card import fresh_report
+from fakeface.release.card import fresh_report, write_card
 from fakeface.training.everything import folds_report, out_of_fold, source_folds
 from fakeface.training.frozen import read_features
 
@@ -60,9 +63,19 @@ def test_figures_are_of_each_fold_by_itself():
     assert {row["generator"] for row in report["generators"]} == {"sdxl"}
 
 
-def test_only_a_frozen_trunk_is_followed_by_a_training_on_everything():
-    with pytest.raises(RecipeError, match="then_everything takes frozen_views"):
-        Recipe(architecture="cnn", then_everything=True)
+@pytest.mark.parametrize(
+    "changes", [{"then_everything": True}, {"everything_epochs": 1}, {"frozen_views": 1, "everything_epochs": 1}]
+)
+def test_a_training_on_everything_needs_epochs_only_where_it_goes_on(changes):
+    architecture = "vit-b16-cnn" if "frozen_views" in changes else "cnn"
+    with pytest.raises(RecipeError, match=r"everything_epochs is \d: then_everything takes at least 1 without"):
+        Recipe(architecture=architecture, **changes)
+
+
+@pytest.mark.parametrize("changes", [{"hold_out": ["ffhq"]}, {"then_everything": True, "everything_epochs": 1}])
+def test_who_learns_all_holds_nothing_out(changes):
+    with pytest.raises(RecipeError, match="learn_all goes with neither hold_out nor then_everything"):
+        Recipe(architecture="cnn", learn_all=True, **changes)
 
 
 def test_a_run_goes_on_to_everything_and_its_record_says_what_was_measured(repo: Path, tmp_path: Path):
@@ -92,3 +105,32 @@ def test_a_run_goes_on_to_everything_and_its_record_says_what_was_measured(repo:
     table = pd.read_csv(run / "folds.csv")
     aucs = [rank_auc(rows["label"].to_numpy(), rows["margin_clean"].to_numpy()) for _, rows in table.groupby("fold")]
     assert (len(table), np.mean(aucs)) == (pictures, pytest.approx(folds["mean"]["clean"]))
+
+
+def test_a_run_goes_on_from_the_measured_model_with_what_was_held_out(repo: Path, tmp_path: Path):
+    run = tmp_path / "run"
+    words = [*TINY, "--data", make_pictures(tmp_path / "pictures"), "--hold-out", "source-2", "source-3"]
+    words += ["--output", run, "--then-everything", "--everything-epochs", 2, "--half", "--target-fpr", 0.2]
+    done = run_train(repo, *words, "--epochs", 2)
+    assert done.returncode == 0, done.stderr
+    first, then = (json.loads((place / "run.json").read_text()) for place in (run, run / "everything"))
+    held = {name: part["pictures"] for name, part in first["data"].items()}
+    seen = {name: part["pictures"] for name, part in then["data"].items()}
+    assert seen["validation"] == held["validation"]
+    assert seen["train"] == held["train"] + held["test"] + held["unseen"]
+    assert then["start"]["weights_sha256"] == weights_sha256(run / "model")
+    last = run / "everything" / "model"
+    record = json.loads((last / "training.json").read_text())
+    assert record["recipe"]["hold_out"] == ["source-2", "source-3"]
+    assert record["everything"] == then["data"]["train"] | {"measured_weights_sha256": weights_sha256(run / "model")}
+    assert fresh_report(last)["weights_sha256"] == weights_sha256(run / "model") != weights_sha256(last)
+    assert "**The figures are of the weights that training went on from**" in write_card(last).read_text()
+    settings = recipe_for(last, None, [str(tmp_path / "pictures")])
+    with pytest.raises(DataError, match="learned from the test and unseen pictures of this data too"):
+        held_out(settings, last)
+    assert held_out(settings, run / "model")[0]["unseen"].num_rows == held["unseen"]
+    kept = contents(run)
+    done = run_train(repo, *words, "--epochs", 2, "--resume")  # the first training is not looked at again
+    assert done.returncode == 0, done.stderr
+    assert weights_sha256(last) == sha256(kept["everything/model/model.safetensors"]).hexdigest()
+    assert (run / "evaluation.json").read_bytes() == kept["evaluation.json"]
