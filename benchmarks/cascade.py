@@ -1,7 +1,7 @@
 """What the cascade costs and gains: the fast model, the thorough one and both in turn, on the same held-out pictures.
 
-    fakeface calibrate checkpoints/fakeface-vit-b16-cnn --data "../shared/faces/pool-*.parquet" \\
-        --data "../shared/faces/modern-*.parquet" --cascade checkpoints/fakeface-resnet50-cnn
+    fakeface calibrate runs/vit-b16-cnn/model --data "../shared/faces/pool-*.parquet" \\
+        --data "../shared/faces/modern-*.parquet" --cascade runs/resnet50-cnn-taught/model
     python benchmarks/cascade.py [--limit 300] [--data "../shared/faces/modern-*.parquet"] [--bounds 0.05 0.99]
 
 Writes benchmarks/cascade.csv, a row for each, in one run on one machine: pictures a second of `fakeface score`
@@ -101,8 +101,8 @@ def rated(rows: Sequence[dict[str, Any]], seconds: Mapping[str, float], n: int) 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", nargs="+", default=["../shared/faces/modern-*.parquet"])
-    parser.add_argument("--fast", default="checkpoints/fakeface-resnet50-cnn")
-    parser.add_argument("--thorough", default="checkpoints/fakeface-vit-b16-cnn")
+    parser.add_argument("--fast", default="runs/resnet50-cnn-taught/model")
+    parser.add_argument("--thorough", default="runs/vit-b16-cnn/model")
     parser.add_argument("--bounds", type=float, nargs=2, help="by default those stored with the thorough model")
     parser.add_argument("--recipe", type=Path, help="to split the data by; by default the thorough model's own")
     parser.add_argument("--limit", type=int, default=300, help="pictures of unseen sources; 0 for all")
@@ -114,7 +114,9 @@ def main() -> None:
     from fakeface import Detector
     from fakeface.evaluation.inputs import held_out, recipe_for
 
-    splits, _ = held_out(recipe_for(Path(options.thorough), options.recipe, options.data), limit=options.limit)
+    splits, _ = held_out(
+        recipe_for(Path(options.thorough), options.recipe, options.data), Path(options.thorough), limit=options.limit
+    )
     bounds = (options.bounds[0], options.bounds[1]) if options.bounds else None
     both = Detector.from_pretrained(
         options.thorough, cascade=options.fast, bounds=bounds, device=options.device, dtype="auto"

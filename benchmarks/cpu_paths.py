@@ -84,12 +84,12 @@ def scores(way: Way, inputs: torch.Tensor, channels_last: bool) -> np.ndarray:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", nargs="+", default=["../shared/faces/pool-*.parquet"])
-    parser.add_argument("--model", default="checkpoints/fakeface-resnet50-cnn")
+    parser.add_argument("--model", default="runs/resnet50-cnn-taught/model")
     parser.add_argument("--pictures", type=int, default=600)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--out", type=Path, default=Path(__file__).with_suffix(".csv"))
     options = parser.parse_args()
-    splits, _ = held_out(recipe_for(Path(options.model), None, options.data))
+    splits, _ = held_out(recipe_for(Path(options.model), None, options.data), Path(options.model))
     test = take_evenly(splits["test"], options.pictures)
     trained = [load_picture(image) for image in take_evenly(splits["train"], CALIBRATION)["image"]]
     detector = Detector.from_pretrained(options.model, device="cpu", faces=False)

@@ -39,12 +39,12 @@ def as_markdown(rows: list[dict[str, Any]]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", nargs="+", required=True)
-    parser.add_argument("--model", type=Path, default=Path("checkpoints/fakeface-resnet50-cnn"))
+    parser.add_argument("--model", type=Path, default=Path("runs/resnet50-cnn-taught/model"))
     parser.add_argument("--out", type=Path, default=Path(__file__).with_suffix(".csv"))
     parser.add_argument("--page", type=Path, help="also write the table in there")
     options = parser.parse_args()
     recipe = recipe_for(options.model, None, options.data)
-    splits, _ = held_out(recipe)
+    splits, _ = held_out(recipe, options.model)
     part = splits["validation"]
     deliver = AugmentRows(recipe.augmentation_settings(), recipe.seed, DELIVERED_EPOCH)  # as `fakeface evaluate` does
     rows = []

@@ -88,7 +88,7 @@ class Bench:
 
 def squares_of(detector: Detector, data: Sequence[str], folder: Path) -> tuple[list[Image.Image], list[Image.Image]]:
     """Squares of the test split that the model is right and sure about: photographs, generated pictures."""
-    splits, _ = held_out(recipe_for(folder, None, data))
+    splits, _ = held_out(recipe_for(folder, None, data), folder)
     found: tuple[list[Image.Image], list[Image.Image]] = ([], [])
     test = splits["test"]
     for image, label in zip(test["image"], test["label"], strict=True):
@@ -238,7 +238,7 @@ def as_markdown(rows: list[Row], default: tuple[str, str]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", nargs="+", default=["../shared/faces/pool-*.parquet"])
-    parser.add_argument("--model", default="checkpoints/fakeface-resnet50-cnn")
+    parser.add_argument("--model", default="runs/resnet50-cnn-taught/model")
     parser.add_argument("--cases", type=int, default=160, help="photographs to plant into")
     parser.add_argument("--curves", type=int, default=32, help="generated pictures for curves and stability")
     parser.add_argument("--slow", type=int, default=12, help=f"pictures of either for {SLOW}")

@@ -1,6 +1,6 @@
 """Error rates on groups of faces that no column tells apart: by skin tone, and with sunglasses or a mask on.
 
-    fakeface evaluate checkpoints/fakeface-resnet50-cnn --data "../shared/faces/pool-*.parquet" --dtype auto \\
+    fakeface evaluate runs/resnet50-cnn-taught/model --data "../shared/faces/pool-*.parquet" --dtype auto \\
         --out runs/full
     python benchmarks/face_groups.py runs/full --data "../shared/faces/pool-*.parquet" \\
         [--page docs/results.md]
@@ -170,7 +170,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", type=Path, help="folder that `fakeface evaluate --out` wrote")
     parser.add_argument("--data", nargs="+", required=True)
-    parser.add_argument("--model", default="checkpoints/fakeface-resnet50-cnn")
+    parser.add_argument("--model", default="runs/resnet50-cnn-taught/model")
     parser.add_argument("--face-model", help="YuNet's ONNX file; by default the package's own")
     parser.add_argument("--out", type=Path, default=Path(__file__).with_suffix(".csv"))
     parser.add_argument("--page", type=Path, help="also write the table in there")

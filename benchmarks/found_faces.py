@@ -1,7 +1,7 @@
 """What finding faces changes: the same held-out pictures judged as they are, and by the faces found in them.
 
     python benchmarks/found_faces.py [--page docs/results.md]
-        [--data "../shared/faces/pool-*.parquet"] [--model checkpoints/fakeface-resnet50-cnn]
+        [--data "../shared/faces/pool-*.parquet"] [--model runs/resnet50-cnn-taught/model]
 
 Writes benchmarks/found_faces.csv, and with --page the table there; readme_tables.py writes the README's from the CSV.
 AUC is over the pictures in which a face was found, for both; the verdicts are over all pictures of a label, so that a
@@ -71,13 +71,13 @@ def as_markdown(rows: list[dict[str, Any]]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", nargs="+", default=["../shared/faces/pool-*.parquet"])
-    parser.add_argument("--model", default="checkpoints/fakeface-resnet50-cnn")
+    parser.add_argument("--model", default="runs/resnet50-cnn-taught/model")
     parser.add_argument("--face-model", help="YuNet's ONNX file; by default the package's own")
     parser.add_argument("--limit", type=int, default=0, help="pictures of each split; 0 for all")
     parser.add_argument("--out", type=Path, default=Path(__file__).with_suffix(".csv"))
     parser.add_argument("--page", type=Path, help="also write the table in there")
     options = parser.parse_args()
-    splits, _ = held_out(recipe_for(Path(options.model), None, options.data), limit=options.limit)
+    splits, _ = held_out(recipe_for(Path(options.model), None, options.data), Path(options.model), limit=options.limit)
     finder = FaceFinder.from_pretrained(options.face_model)
     detectors = {
         "as it is": Detector.from_pretrained(options.model, faces=False),

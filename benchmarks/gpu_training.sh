@@ -72,7 +72,7 @@ else
 fi
 step "thorough model" "$RUNS/thorough/everything/model/training.json" \
     train "$RUNS/thorough" configs/vit-b16-cnn.yaml "${thorough[@]}"
-step "fast model" "$RUNS/fast/evaluation.md" \
+step "fast model" "$RUNS/fast/everything/model/training.json" \
     train "$RUNS/fast" configs/resnet50-cnn-taught.yaml --teacher "$RUNS/thorough" "${fast[@]}"
 
 for name in $SEND; do

@@ -1,7 +1,7 @@
 """Pictures of many faces: real ones called generated, and one generated face among real ones that is found.
 
     python benchmarks/groups.py --data "../shared/faces/pool-*.parquet" --data "../shared/faces/modern-*.parquet" \\
-        [--page docs/results.md] [--model checkpoints/fakeface-vit-b16-cnn] [--limit 600]
+        [--page docs/results.md] [--model runs/vit-b16-cnn/model] [--limit 600]
 
 Writes benchmarks/groups.csv, and with --page the table there. Faces are held out, and scaled to a length in pixels;
 most are smaller than 200 pixels and enlarged for that. Each is judged once at each length, through Detector, in a tile
@@ -186,7 +186,7 @@ def chosen(splits: Any, label: int, limit: int) -> Dataset:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", action="append", required=True, help="of the training; repeatable")
-    parser.add_argument("--model", type=Path, default=Path("checkpoints/fakeface-vit-b16-cnn"))
+    parser.add_argument("--model", type=Path, default=Path("runs/vit-b16-cnn/model"))
     parser.add_argument("--recipe", type=Path, help="to split the data by; by default the model's own")
     parser.add_argument("--limit", type=int, default=600, help="real faces; 0 for all")
     parser.add_argument("--generated", type=int, default=100, help="generated faces")
@@ -195,7 +195,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path(__file__).with_suffix(".csv"))
     parser.add_argument("--page", type=Path, help="also write the table in there")
     options = parser.parse_args()
-    splits, _ = held_out(recipe_for(options.model, options.recipe, options.data))
+    splits, _ = held_out(recipe_for(options.model, options.recipe, options.data), options.model)
     finder = FaceFinder.from_pretrained()
     detector = Detector.from_pretrained(options.model, faces=finder, dtype="auto")
     pictures: list[list[tuple[Image.Image, float]]] = []

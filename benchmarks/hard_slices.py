@@ -1,6 +1,6 @@
 """Error rates on hard pictures, from a report of `fakeface evaluate --sweep`: small, badly saved, grey, retouched.
 
-    fakeface evaluate checkpoints/fakeface-resnet50-cnn --data "../shared/faces/pool-*.parquet" --sweep --dtype auto \\
+    fakeface evaluate runs/resnet50-cnn-taught/model --data "../shared/faces/pool-*.parquet" --sweep --dtype auto \\
         --limit 600 --out runs/sweep
     python benchmarks/hard_slices.py runs/sweep/evaluation.json [--page docs/results.md]
 

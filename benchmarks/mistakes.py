@@ -1,6 +1,6 @@
 """Write docs/mistakes.md: the pictures that the shipped model gets most wrong, and what they have in common.
 
-fakeface evaluate checkpoints/fakeface-resnet50-cnn --data "../shared/faces/pool-*.parquet" --dtype auto --out runs/full
+fakeface evaluate runs/resnet50-cnn-taught/model --data "../shared/faces/pool-*.parquet" --dtype auto --out runs/full
 python benchmarks/mistakes.py runs/full/scores.csv --data "../shared/faces/pool-*.parquet" [--sheets runs/mistakes]
     [--doubtful configs/doubtful-labels.txt]
 

@@ -1,7 +1,7 @@
 """Write docs/model-checks.md: what the shipped model's scores hang on beside what a generator leaves in a face.
 
 python benchmarks/model_checks.py [--limit 600] [--data "../shared/faces/pool-*.parquet"]
-    [--model checkpoints/fakeface-resnet50-cnn]
+    [--model runs/resnet50-cnn-taught/model]
 """
 
 import argparse
@@ -188,13 +188,13 @@ def chance_cell(values: np.ndarray, target: np.ndarray, groups: np.ndarray, leve
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", nargs="+", default=["../shared/faces/pool-*.parquet"])
-    parser.add_argument("--model", default="checkpoints/fakeface-resnet50-cnn")
+    parser.add_argument("--model", default="runs/resnet50-cnn-taught/model")
     parser.add_argument("--face-model", help="YuNet's ONNX file; by default the package's own")
     parser.add_argument("--limit", type=int, default=600, help="test pictures, spread over the split; 0 for all")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--page", type=Path, default=PAGE)
     options = parser.parse_args()
-    splits, _ = held_out(recipe_for(Path(options.model), None, options.data), limit=options.limit)
+    splits, _ = held_out(recipe_for(Path(options.model), None, options.data), Path(options.model), limit=options.limit)
     rows = splits["test"]
     labels = np.array(rows["label"])
     detector = Detector.from_pretrained(options.model, faces=False)

@@ -2,7 +2,7 @@
 
     fakeface evaluate runs/vit-b16-cnn/model --data "../shared/faces/pool-*.parquet" \\
         --data "../shared/faces/modern-*.parquet" --dtype auto
-    fakeface evaluate checkpoints/fakeface-resnet50-cnn --data "../shared/faces/pool-*.parquet" \\
+    fakeface evaluate runs/resnet50-cnn-taught/model --data "../shared/faces/pool-*.parquet" \\
         --data "../shared/faces/modern-*.parquet" --dtype auto --out runs/fast
     python benchmarks/shipped_models.py vit-b16-cnn=runs/vit-b16-cnn/model resnet50-cnn=runs/fast
 

@@ -1,7 +1,7 @@
 """What a tilted head, and a moved, scaled or padded square, do to verdicts, as users meet them: through Detector.
 
     python benchmarks/tilt.py --data "../shared/faces/pool-*.parquet" --data "../shared/faces/modern-*.parquet" \\
-        [--page docs/results.md] [--model checkpoints/fakeface-vit-b16-cnn] [--limit 100] [--step 5]
+        [--page docs/results.md] [--model runs/vit-b16-cnn/model] [--limit 100] [--step 5]
 
 Writes benchmarks/tilt.csv, and with --page the table there. Pictures are held out, of unseen sources as far as there
 are enough, as many of each label. Each is turned on a larger canvas, of one colour, mirrored at the edges of the
@@ -264,14 +264,14 @@ def chosen(splits: Any, limit: int) -> Any:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", action="append", required=True, help="of the training; repeatable")
-    parser.add_argument("--model", type=Path, default=Path("checkpoints/fakeface-vit-b16-cnn"))
+    parser.add_argument("--model", type=Path, default=Path("runs/vit-b16-cnn/model"))
     parser.add_argument("--recipe", type=Path, help="to split the data by; by default the model's own")
     parser.add_argument("--limit", type=int, default=100, help="faces of each label")
     parser.add_argument("--step", type=int, default=5, help="degrees between the angles")
     parser.add_argument("--out", type=Path, default=Path(__file__).with_suffix(".csv"))
     parser.add_argument("--page", type=Path, help="also write the table in there")
     options = parser.parse_args()
-    splits, _ = held_out(recipe_for(options.model, options.recipe, options.data))
+    splits, _ = held_out(recipe_for(options.model, options.recipe, options.data), options.model)
     rows = chosen(splits, options.limit)
     detector = Detector.from_pretrained(options.model, dtype="auto")
     pictures = [load_picture(image) for image in rows["image"]]

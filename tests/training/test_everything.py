@@ -126,7 +126,7 @@ def test_a_run_goes_on_from_the_measured_model_with_what_was_held_out(repo: Path
     assert fresh_report(last)["weights_sha256"] == weights_sha256(run / "model") != weights_sha256(last)
     assert "**The figures are of the weights that training went on from**" in write_card(last).read_text()
     settings = recipe_for(last, None, [str(tmp_path / "pictures")])
-    with pytest.raises(DataError, match="learned from the test and unseen pictures of this data too"):
+    with pytest.raises(DataError, match="in the end these weights learned from all pictures of their data"):
         held_out(settings, last)
     assert held_out(settings, run / "model")[0]["unseen"].num_rows == held["unseen"]
     kept = contents(run)
