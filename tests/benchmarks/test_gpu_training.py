@@ -50,7 +50,7 @@ def test_it_trains_both_models_and_goes_on_after_a_stop(repo: Path, place: Path)
         model, _ = load_model_folder(str(place / name))
         assert model.config.architecture == {"fast": "resnet50-cnn", "thorough": "vit-b16-cnn"}[name]
         assert "AUC" in (place / "out" / f"{name}.md").read_text()
-    (place / "runs" / "fast" / "evaluation.md").unlink()
+    (place / "runs" / "fast" / "everything" / "model" / "training.json").unlink()
     assert "going on from" in run(repo, place, **settings)
     logged = (place / "out" / "seconds.txt").read_text().splitlines()
     assert [line.partition(":")[0] for line in logged] == ["thorough model", "fast model", "fast model"]
