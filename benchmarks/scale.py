@@ -132,7 +132,8 @@ def as_markdown(rows: list[dict[str, Any]]) -> str:
                 cells = (volume / DAY, cores, network, stored)
                 needs.append([f"{volume:,}", NAMES[row["model"]], *map(amount, cells)])
     head = ["model", "pictures", "each", "pictures in a core's hour", "core hours for a million"]
-    then = ["pictures a day", "model", "a second", f"cores at {LOAD:.0%} load", "Gbit/s in", "GB of results a day"]
+    busy = f"cores at {100 * LOAD:.0f} % load"
+    then = ["pictures a day", "model", "a second", busy, "Gbit/s in", "GB of results a day"]
     return "\n\n".join([table(head, rates), table(then, needs)])
 
 
