@@ -46,7 +46,7 @@ from fakeface.training import TrainingError, TrainingStopped
 from fakeface.training.agreement import on_main
 from fakeface.training.batches import Batches
 from fakeface.training.checkpoints import Progress, go_on, save_checkpoint, sync_folder
-from fakeface.training.data import global_batch, load_splits, training_batches, validation_loader
+from fakeface.training.data import global_batch, load_splits, take_faces, training_batches, validation_loader
 from fakeface.training.everything import EVERYTHING, recipe_for_everything, record_everything
 from fakeface.training.finite import broken_step, refuse_broken
 from fakeface.training.head import train_head
@@ -110,11 +110,17 @@ def train_on_the_rest(recipe: Recipe) -> Accelerator:
         The accelerator of that training, which is to end it.
     """
     run, then = Path(recipe.output), recipe_for_everything(recipe)
+    folder = Path(then.output)
     accelerator = build_accelerator(then)
+
+    def record() -> None:
+        seen = json.loads((folder / RUN_RECORD).read_text(encoding="utf-8"))["data"]["train"]
+        record_everything(run, seen)
+
+    on_main(accelerator, f"write into {folder}", lambda: take_faces(run, folder))
     train_on(accelerator, then)
-    seen = json.loads((Path(then.output) / RUN_RECORD).read_text(encoding="utf-8"))["data"]["train"]
-    on_main(accelerator, f"write into {then.output}", lambda: record_everything(run, seen))
-    push_result(Path(then.output) / "model", recipe, accelerator)
+    on_main(accelerator, f"write into {folder}", record)
+    push_result(folder / "model", recipe, accelerator)
     return accelerator
 
 

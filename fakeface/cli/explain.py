@@ -11,7 +11,7 @@ from ..utils.errors import OptionError
 from ..utils.files import clear_write_errors, refuse_unwritable
 from ..utils.text import complain
 from .options import Device, Faces, Fast, Model, Point, open_detector, refuse_unclear
-from .showing import show, tell_missing
+from .showing import refusal_of_missing, show
 from .terminal import clear_refusals
 
 
@@ -75,7 +75,7 @@ def explain(
         if out.exists() and os.path.exists(picture) and out.samefile(picture):
             raise OptionError(f"{out}: is the picture itself; name another file to write")
         _refuse_unsaved(out)
-        if missing := tell_missing(picture):
+        if missing := refusal_of_missing(picture):
             complain(str(missing.error))
             raise typer.Exit(1)
         try:

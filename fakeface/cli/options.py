@@ -46,6 +46,7 @@ def refuse_unclear(model: str | None, fast: bool, cascade: bool = False) -> None
 
 
 def open_detector(model: str | None, fast: bool, device: str | None, faces: bool, **options: Any) -> "Detector":
+    """`Detector.from_pretrained`, with nothing of the libraries on the screen."""
     quiet_libraries()
     from ..detector.detector import Detector
 

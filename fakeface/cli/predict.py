@@ -27,7 +27,7 @@ from .options import (
     open_detector,
     refuse_unclear,
 )
-from .showing import show, tell_missing
+from .showing import refusal_of_missing, show
 from .terminal import clear_refusals
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ def _report(
     picture: str, report: Path, load: Callable[[], "Detector"], operating_point: str, as_json: bool, provenance: bool
 ) -> int:
     """The exit code."""
-    if missing := tell_missing(picture):
+    if missing := refusal_of_missing(picture):
         show(missing, as_json)
         return 1
     detector = load()
@@ -128,7 +128,7 @@ def _judged(
 ) -> "Iterator[Result]":
     """Results of the pictures, in order. Without one that is there, no model is loaded."""
     for picture in pictures:
-        if missing := tell_missing(picture):
+        if missing := refusal_of_missing(picture):
             yield missing
         else:
             yield from judge(chain([picture], pictures))

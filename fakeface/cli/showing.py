@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from ..results import Result
 
 
-def tell_missing(picture: str | Path) -> "Result | None":
-    """The refusal of a picture that is not there."""
+def refusal_of_missing(picture: str | Path) -> "Result | None":
+    """The refusal of a picture that is not there; none of one that is, and of an address."""
     from ..images.load import PictureError, picture_bytes
     from ..results import Result
 
@@ -27,6 +27,7 @@ def tell_missing(picture: str | Path) -> "Result | None":
 
 
 def show(result: "Result", as_json: bool = False, provenance: bool = False) -> None:
+    """Print a result, as a line or as JSON, with what its file claims where asked for; a refusal goes to stderr."""
     found = None
     if provenance and result.error is None:
         from ..images.provenance import read_provenance

@@ -82,6 +82,13 @@ def load_splits(run: Path, recipe: Recipe, accelerator: Accelerator) -> tuple[Da
     return training, splits, refused
 
 
+def take_faces(run: Path, other: Path) -> None:
+    """Have another run folder begin with the faces that were found in a run, so that they are not searched again."""
+    if (run / FACES).is_file() and not (other / FACES).exists():
+        other.mkdir(parents=True, exist_ok=True)
+        shutil.copy(run / FACES, other / FACES)
+
+
 def capped(hashes: Sequence[str], sources: Sequence[str], most: int) -> list[int]:
     """Places of at most so many pictures of each source, in order: those whose sha256 is smallest, a draw by lot."""
     kept: defaultdict[str, list[tuple[str, int]]] = defaultdict(list)
@@ -198,6 +205,7 @@ __all__ = [
     "load_splits",
     "matched_pictures",
     "origins",
+    "take_faces",
     "training_batches",
     "validation_loader",
 ]

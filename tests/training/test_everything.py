@@ -1,4 +1,4 @@
-"""A head trained on everything once its recipe was measured: folds of sources, figures, thresholds, the record."""
+"""Trainings on everything once a recipe was measured: folds of sources, figures, thresholds, the record."""
 
 import json
 from hashlib import sha256
@@ -17,6 +17,7 @@ from fakeface.metrics.detection import rank_auc
 from fakeface.model_folder.opening import load_model_folder
 from fakeface.recipe import Recipe, RecipeError
 from fakeface.release.card import fresh_report, write_card
+from fakeface.training.data import take_faces
 from fakeface.training.everything import folds_report, out_of_fold, source_folds
 from fakeface.training.frozen import read_features
 
@@ -105,6 +106,18 @@ def test_a_run_goes_on_to_everything_and_its_record_says_what_was_measured(repo:
     table = pd.read_csv(run / "folds.csv")
     aucs = [rank_auc(rows["label"].to_numpy(), rows["margin_clean"].to_numpy()) for _, rows in table.groupby("fold")]
     assert (len(table), np.mean(aucs)) == (pictures, pytest.approx(folds["mean"]["clean"]))
+
+
+def test_found_faces_go_along_and_a_later_search_stays(tmp_path: Path):
+    run, then = tmp_path / "run", tmp_path / "run" / "everything"
+    run.mkdir()
+    take_faces(run, then)  # of pictures that are no portraits there are none
+    assert not then.exists()
+    (run / "faces.parquet").write_bytes(b"found")
+    take_faces(run, then)
+    (run / "faces.parquet").write_bytes(b"found later")
+    take_faces(run, then)
+    assert (then / "faces.parquet").read_bytes() == b"found"
 
 
 def test_a_run_goes_on_from_the_measured_model_with_what_was_held_out(repo: Path, tmp_path: Path):

@@ -68,6 +68,17 @@ def test_the_model_and_its_report_arrive(hub: Hub, repo: Path, pictures: Path, t
     assert TOKEN not in done.stdout + done.stderr
 
 
+def test_what_was_trained_on_everything_is_what_arrives(hub: Hub, repo: Path, pictures: Path, tmp_path: Path):
+    options = ("--push-to-hub", "nobody/everything", "--then-everything", "true", "--everything-epochs", "1")
+    done = train(hub, repo, tmp_path / "run", pictures, *options)
+    assert done.returncode == 0, done.stderr[-3000:]
+    pushed = hub.repositories["models/nobody/everything"]
+    assert len(pushed.history) == 2  # the Hub's own commit, and one of the last model
+    last = tmp_path / "run" / "everything" / "model"
+    assert pushed.files["model.safetensors"].data == (last / "model.safetensors").read_bytes()
+    assert "**The figures are of the weights that training went on from**" in pushed.files["README.md"].data.decode()
+
+
 def test_who_cannot_push_hears_of_it_before_the_training(hub: Hub, repo: Path, pictures: Path, tmp_path: Path):
     done = train(hub, repo, tmp_path / "run", pictures, "--push-to-hub", "nobody/other", token="")
     assert done.returncode == 1
