@@ -105,13 +105,17 @@ class FaceFinder:
         Returns:
             A face once, however often it was seen; empty where there is none.
         """
-        faces = self._upright(picture)
+        shown = _shrunk(picture, WIDE)  # once: all looks but the closer ones take what they see from it
+        scale = (picture.width / shown.width, picture.height / shown.height)
+        faces = [face.moved(scale) for face in self._upright(shown)]
+        if shown is not picture:
+            faces = self._closer(picture, faces)
         if not _sure(faces):
             # Sideways and upside-down faces are seen at lower confidence or not at all, with landmarks put wrong.
             for turn in TURNS:
-                turned = picture.transpose(turn)
+                turned = shown.transpose(turn)
                 seen = [*self._look(turned, WIDE), *self._look(turned, NEAR)]
-                faces += [_turned_back(face, turn, picture.size) for face in seen]
+                faces += [_turned_back(face, turn, shown.size).moved(scale) for face in seen]
         # A look with a border can find a face in the border.
         faces = [face for face in faces if _overlap(face.box, (0.0, 0.0, *map(float, picture.size))) > 0]
         return sorted(_distinct(faces), key=lambda face: face.side, reverse=True)
@@ -129,6 +133,13 @@ class FaceFinder:
         tilt = abs(math.remainder(aligned_square(face).tilt, 90))  # quarter turns were looked at upright
         if not doubtful and tilt < TILTED:
             return face
+        part, times, start = _part_around(picture, face)
+        levelled = self._levelled(part, face.moved((1 / times, 1 / times), (-start[0], -start[1])), doubtful, tilt)
+        found = levelled.moved((times, times)).moved((1.0, 1.0), start)
+        return replace(face, landmarks=found.landmarks)
+
+    def _levelled(self, picture: Image.Image, face: Face, doubtful: bool, tilt: float) -> Face:
+        """As `level`, of a face that needs another look."""
         # The farther off upright, the less sure: so the surest of several views is the most upright.
         looks = [self._look_levelled(picture, face, turn) for turn in ((0, *LEANS) if doubtful else (0,))]
         weak = not any(look and look.confidence >= WEAK for look in looks)
@@ -162,7 +173,7 @@ class FaceFinder:
         return _Look(placed, seen.confidence, abs(aligned_square(seen).tilt))
 
     def _upright(self, picture: Image.Image) -> list[Face]:
-        """Faces of a picture at all sizes that are worth a look; a face may be there more than once."""
+        """Faces of a picture no longer than `WIDE`, at all sizes worth a look; a face may be there more than once."""
         longer = max(picture.size)
         if longer <= SMALL_PICTURE:
             faces = list(self._look(picture, max(NEAR, round(longer * ONE_LOOK))))
@@ -173,12 +184,16 @@ class FaceFinder:
             faces += self._look(picture, NEAR, BORDER)
         if not _sure(faces) and longer < WIDE:
             faces += self._look(picture, min(round(longer * ENLARGED), WIDE), most=ENLARGED)
-        shown = min(WIDE, longer)
+        return faces
+
+    def _closer(self, picture: Image.Image, faces: list[Face]) -> list[Face]:
+        """These faces of a picture longer than `WIDE`, and those that only closer looks at it show."""
+        longer, shown = max(picture.size), WIDE
         for side in CLOSER:
             smallest = min((face.side for face in faces), default=0.0) * shown / longer
             if longer <= shown or (_sure(faces) and smallest >= SMALL):
                 break
-            faces += self._look(picture, side)
+            faces = [*faces, *self._look(picture, side)]
             shown = min(side, longer)
         return faces
 
@@ -188,11 +203,10 @@ class FaceFinder:
         A smaller picture is enlarged `most` times at most.
         """
         scale = min(most, side / max(picture.size))
-        size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
-        if min(size) < FLAT:
+        view = _scaled(picture, scale)
+        if min(view.size) < FLAT:
             return
-        view = picture if size == picture.size else picture.resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0)
-        edge = round(border * max(size))
+        edge = round(border * max(view.size))
         if edge:
             view = ImageOps.expand(view, edge, (127, 127, 127))
         detector = self._detector()
@@ -224,6 +238,33 @@ def _create(weights: bytes) -> Any:
             )
         finally:
             logging.setLogLevel(level)
+
+
+def _shrunk(picture: Image.Image, side: int) -> Image.Image:
+    """The picture with its longer side shrunk to so many pixels; a shorter one as it is."""
+    return _scaled(picture, min(1.0, side / max(picture.size)))
+
+
+def _part_around(picture: Image.Image, face: Face) -> tuple[Image.Image, int, tuple[int, int]]:
+    """What levelled looks at a face see of its picture, however they are turned.
+
+    Returns:
+        The part, how many times it is smaller, and where its upper left corner was in the picture. It has at least
+        twice the resolution that is looked at, or the picture's own; one that is no smaller is the whole picture.
+    """
+    square = aligned_square(face, LEVELLED_MARGIN)
+    times = int(square.side / (2 * LEVELLED_SIDE))
+    if times < 2:
+        return picture, 1, (0, 0)
+    (x, y), reach = square.centre, square.side  # the half diagonal is 0.71 of the side; looks move a little
+    left, top = (min(max(0, int(at - reach)), length - 1) for at, length in zip((x, y), picture.size, strict=True))
+    right, bottom = max(left + 1, min(picture.width, int(x + reach))), max(top + 1, min(picture.height, int(y + reach)))
+    return picture.reduce(times, (left, top, right, bottom)), times, (left, top)
+
+
+def _scaled(picture: Image.Image, scale: float) -> Image.Image:
+    size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
+    return picture if size == picture.size else picture.resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0)
 
 
 def _sure(faces: list[Face]) -> bool:

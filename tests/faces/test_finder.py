@@ -22,6 +22,7 @@ from fakeface.faces import (
     face_square,
     set_upright,
 )
+from fakeface.faces.finder import _part_around
 
 LANDMARKS = ((30.0, 40.0), (50.0, 40.0), (40.0, 50.0), (32.0, 60.0), (48.0, 60.0))
 
@@ -230,6 +231,28 @@ def test_a_tilted_face_is_levelled(degrees: float, find: FaceFinder, portrait: I
     middle = (x * np.cos(angle) - y * np.sin(angle), x * np.sin(angle) + y * np.cos(angle))
     away = np.subtract(square.centre, np.add(middle, np.divide(scene.size, 2)))
     assert np.hypot(*away) < 0.06 * upright.side
+
+
+@pytest.mark.parametrize("degrees", [0, 25, 90])
+def test_a_large_picture_shows_the_face_where_the_small_one_does(
+    degrees: float, find: FaceFinder, portrait: Image.Image
+):
+    """It is shrunk before it is looked at, and only the part around the face is looked at again."""
+    small = Image.new("RGB", (1000, 900), "grey")
+    small.paste(turned(portrait, degrees), (280, 180))
+    large = small.resize((5000, 4500), Image.Resampling.BICUBIC)
+    near, far = (find.level(picture, find(picture)[0]) for picture in (small, large))
+    away = np.subtract(far.landmarks, np.multiply(near.landmarks, 5))
+    assert np.abs(away).max() < 0.04 * far.side
+
+
+def test_levelled_looks_take_the_part_around_the_face_twice_as_sharp_as_they_need():
+    picture = numbered(4000, 3000)
+    found = Face((1900, 1300, 2100, 1600), 0.9, ((1925, 1400), (2075, 1400), (2000, 1475), (1938, 1525), (2062, 1525)))
+    part, times, start = _part_around(picture, found)
+    assert (times, start) == (3, (1040, 452))  # the square is 960 pixels long, about (2000, 1412.5)
+    assert part.size == (640, 640)
+    assert _part_around(picture, found.moved((0.5, 0.5))) == (picture, 1, (0, 0))
 
 
 def test_upside_down_faces_are_set_upright_and_upright_ones_left(find: FaceFinder, shared: Path):
