@@ -104,7 +104,12 @@ def test_every_trunk_stage_halves_the_map(stages, downsampling):
         (VIT | {"trunk_blocks": "all"}, "Field 'trunk_blocks'"),
         (VIT | {"trunk_bits": 16}, "trunk_bits is 16: it takes 8 or 32"),
         (VIT | {"pooling": "average", "familiar_distance": 0.0}, "familiar_distance is 0.0: it takes a number above 0"),
-        ({"familiar_distance": 1.0}, "familiar_distance is 1.0: it takes a number above 0, of vit-b16-cnn alone"),
+        (
+            {"familiar_distance": 1.0},
+            "familiar_distance is 1.0: it takes a number above 0, of vit-b16-cnn, or of resnet50",
+        ),
+        ({"architecture": "resnet50-cnn", "familiar_distance": 1.0}, "of resnet50-cnn with familiar_directions"),
+        ({"architecture": "resnet50-cnn", "familiar_directions": 769}, "resnet50-cnn takes a number from 0 to 768"),
         ({"image_size": "160"}, "Field 'image_size' expected int, got str"),
         ({"image_size": 160.0}, "Field 'image_size' expected int, got float"),
         ({"conv_widths": "wide"}, "Field 'conv_widths'"),

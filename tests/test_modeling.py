@@ -1,10 +1,15 @@
 """The architectures: their layers as described, their shapes, and logits that are calibrated inside the model."""
 
+from pathlib import Path
+
 import pytest
 import torch
 from torch import nn
 
 from fakeface.configuration_fakeface import FakeFaceConfig
+from fakeface.image_processing_fakeface import FakeFaceImageProcessor
+from fakeface.model_folder.opening import load_model_folder
+from fakeface.model_folder.saving import save_model_folder
 from fakeface.modeling_fakeface import FakeFaceForImageClassification, FakeFaceModel, Int8Linear, keep_in_int8
 
 ARCHITECTURES = ["logistic", "cnn", "resnet50-cnn", "vit-b16-cnn"]
@@ -218,6 +223,23 @@ def test_distance_is_the_mean_square_of_what_is_left_of_the_standardised_average
     model.config.reset_calibration()
     assert model.config.familiar_distance is None
     assert model(pixels()).distance is None
+
+
+def test_distance_of_a_resnet_is_told_of_the_averages_of_its_trunk(tmp_path: Path):
+    model = tiny("resnet50-cnn", familiar_directions=2, familiar_distance=2.0)
+    familiar, generator = model.fakeface.familiar, torch.Generator().manual_seed(3)
+    familiar.mean.normal_(generator=generator)
+    familiar.deviation.uniform_(0.5, 2, generator=generator)
+    familiar.directions.copy_(torch.linalg.qr(torch.randn(256, 2, generator=generator)).Q.T)
+    with torch.no_grad():
+        found = model(pixels()).distance
+        z = (model.fakeface.trunk(pixels())[-1].mean((2, 3)) - familiar.mean) / familiar.deviation
+    left = z - z @ familiar.directions.T @ familiar.directions
+    torch.testing.assert_close(found, left.square().mean(1))
+    save_model_folder(tmp_path / "model", model, FakeFaceImageProcessor(size=32), half=True)
+    narrow, _ = load_model_folder(str(tmp_path / "model"), dtype=torch.bfloat16)
+    assert narrow.fakeface.familiar.mean.dtype == torch.float32  # 16 bits would move distances
+    assert torch.equal(narrow.fakeface.familiar.mean, familiar.mean)
 
 
 def test_8_bits_move_no_number_by_more_than_half_a_step():

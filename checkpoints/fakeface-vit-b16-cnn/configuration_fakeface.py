@@ -6,6 +6,7 @@ from huggingface_hub.dataclasses import strict
 from transformers import PreTrainedConfig
 
 ARCHITECTURES = ("logistic", "cnn", "resnet50-cnn", "vit-b16-cnn")
+TRUNKED = ("resnet50-cnn", "vit-b16-cnn")
 POOLINGS = ("none", "average")
 LABELS = ("real", "generated")
 CUTS = ("box", "landmarks")
@@ -100,10 +101,10 @@ class FakeFaceConfig(PreTrainedConfig):
         cascade (`dict[str, float | str]`, *optional*): which faster model may judge before this one, by `first`, its
             digest, and from which scores of it on this one need not be asked: `real_up_to` and `generated_from`.
             `fakeface calibrate --cascade` fits them.
-        familiar_directions (`int`, defaults to 0): of `vit-b16-cnn`: in how many directions the features of the
+        familiar_directions (`int`, defaults to 0): of a model with a trunk: in how many directions the features of the
             training pictures vary so much that `distance` of the model's output leaves them out. The weights have them.
-        familiar_distance (`float`, *optional*): of `vit-b16-cnn`: up to which `distance` of the model's output a face
-            is like those of its training. Further away a verdict `real` becomes `uncertain`. Without it the model
+        familiar_distance (`float`, *optional*): of a model with a trunk: up to which `distance` of the model's output a
+            face is like those of its training. Further away a verdict `real` becomes `uncertain`. Without it the model
             measures no distance. Training picks it so that one training photograph in a hundred is further away.
         smallest_face (`int`, defaults to 32): longer side in pixels of a face's box under which the verdict is
             `uncertain`. `fakeface calibrate --faces` measures it.
@@ -218,7 +219,7 @@ class FakeFaceConfig(PreTrainedConfig):
             blocks and blocks == sorted(set(blocks)) and blocks[0] >= 1 and blocks[-1] <= VIT_BLOCKS
         ):
             raise ValueError(f"trunk_blocks is {blocks}: it takes rising numbers from 1 to {VIT_BLOCKS}")
-        most = VIT_WIDTH if self.architecture == "vit-b16-cnn" else 0  # a hostile config may not ask for more
+        most = VIT_WIDTH if self.architecture in TRUNKED else 0  # a hostile config may not ask for more
         if not 0 <= self.familiar_directions <= most:
             takes = f"{self.architecture} takes a number from 0 to {most}"
             raise ValueError(f"familiar_directions is {self.familiar_directions}: {takes}")
@@ -269,10 +270,10 @@ class FakeFaceConfig(PreTrainedConfig):
                     "fpr and threshold_generated from 0 to 1, group_thresholds as the model's own; not for `default`"
                 )
                 raise ValueError(f"operating_points has {name}: {point}: a point takes {takes}")
-        if self.familiar_distance is not None and not (
-            self.architecture == "vit-b16-cnn" and self.familiar_distance > 0
-        ):
-            takes = "it takes a number above 0, of vit-b16-cnn alone"
+        # The trunk of a vit-b16-cnn brings its features in line itself; beside that of a ResNet-50 something has to.
+        told = self.architecture == "vit-b16-cnn" or (self.architecture in TRUNKED and self.familiar_directions)
+        if self.familiar_distance is not None and not (told and self.familiar_distance > 0):
+            takes = "it takes a number above 0, of vit-b16-cnn, or of resnet50-cnn with familiar_directions"
             raise ValueError(f"familiar_distance is {self.familiar_distance}: {takes}")
         if self.cascade is not None:
             low, high = (self.cascade.get(name) for name in ("real_up_to", "generated_from"))

@@ -110,6 +110,44 @@ class Int8Linear(nn.Module):
         return nn.functional.linear(inputs, self.matrix(), self.bias)
 
 
+def squared_rest(average: Tensor, directions: Tensor | None = None) -> Tensor:
+    """Mean over the channels of the square of what is left of averages of a feature map: float32 (batch,).
+
+    What lies in `directions`, in which photographs differ as well, is left out: the principal components of the
+    training pictures are taken off (Jackson and Mudholkar, Technometrics 1979).
+
+    Args:
+        average: float32 (batch, channels), of mean 0 and variance 1 over the training pictures.
+        directions: (directions, channels), orthonormal.
+    """
+    left = average.square().sum(1)
+    if directions is not None:
+        left = left - (average @ directions.float().T).square().sum(1)
+    return left / average.shape[1]
+
+
+class Familiar(nn.Module):
+    """How far pictures are from those of the training, by the feature map of a trunk that has learned.
+
+    Buffers: `mean` and `deviation` of the averages of the map over the training pictures, (channels,), and
+    `directions`, (directions, channels), as of `squared_rest`.
+    """
+
+    mean: Tensor
+    deviation: Tensor
+    directions: Tensor
+
+    def __init__(self, channels: int, directions: int):
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(channels))
+        self.register_buffer("deviation", torch.ones(channels))
+        self.register_buffer("directions", torch.zeros(directions, channels))
+
+    def forward(self, feature_map: Tensor) -> Tensor:
+        average = (feature_map.float().mean((2, 3)) - self.mean.float()) / self.deviation.float()
+        return squared_rest(average, self.directions)
+
+
 class TransformerTrunk(nn.Module):
     """The lower blocks of a vision transformer as a feature map, (batch, channels, side / 16, side / 16).
 
@@ -142,17 +180,8 @@ class TransformerTrunk(nn.Module):
         return self.norm(self.raw(pixel_values))
 
     def distance(self, feature_map: Tensor) -> Tensor:
-        """How far pictures are from those of the training: float32 (batch,), from their maps as `forward` gives them.
-
-        It is the mean over the channels of the squared average of the map, without what lies in `directions`, in which
-        photographs differ as well: what is left of a picture once the principal components of the training pictures
-        are taken off (Jackson and Mudholkar, Technometrics 1979).
-        """
-        average = feature_map.float().mean((2, 3))
-        left = average.square().sum(1)
-        if hasattr(self, "directions"):
-            left = left - (average @ self.directions.float().T).square().sum(1)
-        return left / average.shape[1]
+        """How far pictures are from those of the training, float32 (batch,), from maps as `forward` gives them."""
+        return squared_rest(feature_map.float().mean((2, 3)), getattr(self, "directions", None))
 
     def raw(self, pixel_values: Tensor) -> Tensor:
         """The feature map before its channels are standardised."""
@@ -195,7 +224,7 @@ class FakeFacePreTrainedModel(PreTrainedModel):
     input_modalities = ("image",)  # type: ignore[assignment]
     _no_split_modules = ["FakeFaceModel"]
     # 16-bit running statistics overflow or lose digits; weights of BatchNorm are few. Scales of `Int8Linear` are too.
-    _keep_in_fp32_modules_strict = ["bn1", "bn2", "bn3", "downsample.1", "norm", "scale"]
+    _keep_in_fp32_modules_strict = ["bn1", "bn2", "bn3", "downsample.1", "norm", "scale", "familiar"]
     # Recomputing a block would count its pictures twice in BatchNorm's statistics; transformers says so.
     supports_gradient_checkpointing = False
 
@@ -243,6 +272,8 @@ class FakeFaceModel(FakeFacePreTrainedModel):
             name = TRUNKS[config.architecture]
             self.trunk = timm.create_model(name, pretrained=False, features_only=True, out_indices=[stage])
             channels = [TRUNK_CHANNELS[stage - 1], *widths]
+            if config.familiar_directions:
+                self.familiar = Familiar(channels[0], config.familiar_directions)
             self.blocks = nn.Sequential(
                 *(conv_block(*block) for block in zip(channels, widths, BLOCK_STRIDES, strict=False))
             )
@@ -253,6 +284,15 @@ class FakeFaceModel(FakeFacePreTrainedModel):
         """Channels, height and width of the feature map."""
         side = self.config.image_size // self.config.downsampling
         return (self.config.conv_widths[-1] if self.config.conv_widths else 3, side, side)
+
+    def distance(self, hidden: Tensor) -> Tensor | None:
+        """How far pictures are from those of the training, float32 (batch,), by the trunk's map; see `squared_rest`.
+
+        `None` where the config has no `familiar_distance`.
+        """
+        if self.config.familiar_distance is None:
+            return None
+        return (self.familiar if self.config.architecture == "resnet50-cnn" else self.trunk.distance)(hidden)
 
     def forward(
         self,
@@ -271,7 +311,7 @@ class FakeFaceModel(FakeFacePreTrainedModel):
         Returns:
             `last_hidden_state`: the feature map, (batch, *feature_shape). `hidden_states`, on request: what the head's
             first layer takes (the trunk's map, or the pixels) and what each of its layers up to the map gives.
-            `distance`, where the config has a `familiar_distance`: float32 (batch,), see `TransformerTrunk.distance`.
+            `distance`, where the config has a `familiar_distance`, as of the method.
 
         Raises:
             ValueError: the pixels are not (batch, 3, image_size, image_size).
@@ -291,7 +331,7 @@ class FakeFaceModel(FakeFacePreTrainedModel):
             hidden = self.trunk(hidden)[-1]
         elif self.config.architecture == "vit-b16-cnn":
             hidden = self.trunk(hidden)
-        distance = None if self.config.familiar_distance is None else self.trunk.distance(hidden)
+        distance = self.distance(hidden)
         if self.config.output_hidden_states if output_hidden_states is None else output_hidden_states:
             states = [hidden]
             for block in self.blocks:
@@ -416,7 +456,9 @@ __all__ = [
     "FakeFaceForImageClassification",
     "FakeFaceModel",
     "FakeFacePreTrainedModel",
+    "Familiar",
     "Int8Linear",
     "TransformerTrunk",
     "keep_in_int8",
+    "squared_rest",
 ]

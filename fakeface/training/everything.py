@@ -35,7 +35,8 @@ from ..recipe import TRAINING_RECORD, Recipe, named_pictures
 from ..reports.csv_files import write_csv
 from ..utils.files import replace_file, replace_text
 from .data import capped, origins
-from .frozen import JUDGED_VIEWS, collect_features, fit_head, learn_familiar, margins_of
+from .familiar import learn_familiar
+from .frozen import JUDGED_VIEWS, collect_features, fit_head, margins_of
 from .run_folder import RUN_RECORD
 from .tuning import Tokens, features_anew, tune
 

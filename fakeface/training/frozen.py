@@ -37,9 +37,6 @@ CHUNK = 512  # pictures of a file, and what a stop may lose
 JUDGED_VIEWS = 2  # of a picture, from which thresholds come: as it is, and augmented once
 HEADS = 4  # side by side, each with a loss of its own: an ensemble that is one head afterwards
 FEATURE_DROPOUT = 0.15
-DIRECTIONS = 32  # left out of the distance from what is familiar: more find no more
-ENOUGH = 20_000  # feature vectors to find them in
-UNFAMILIAR_SHARE = 0.01  # of the training photographs
 MIXUP = 0.3  # parameter of the beta distribution (Zhang et al., ICLR 2018)
 
 
@@ -292,35 +289,6 @@ def fit_head(
 
 
 @torch.no_grad()
-def learn_familiar(model: FakeFaceForImageClassification, features: np.ndarray, part: Dataset) -> None:
-    """Learn how far a face may be from those of the training: one photograph in a hundred, in any view, is further.
-
-    Args:
-        model: with the trunk's statistics set, by `fit_head`; gets `familiar_directions` and `familiar_distance`.
-        features: as `collect_features` returns them.
-        part: the pictures.
-    """
-    trunk, config = model.fakeface.trunk, model.config
-    mean, deviation = statistics_of(trunk.norm)
-    flat = torch.from_numpy(features).flatten(0, 1)
-    torch.manual_seed(0)  # of the draw, and of the random start of the decomposition
-    standard = (flat[torch.randperm(len(flat))[:ENOUGH]].float() - mean) / deviation
-    config.familiar_directions = min(DIRECTIONS, *standard.shape)
-    # Twice as many as are kept, since the last of them come out least exact (Halko et al., SIAM Review 2011).
-    _, _, found = torch.svd_lowrank(standard, min(2 * DIRECTIONS, *standard.shape), niter=8)
-    directions = found[:, : config.familiar_directions].T.contiguous()
-    trunk.register_buffer("directions", directions.to(model.device))
-    photographs = np.array(part["label"][:]) == 0
-    distances = []
-    for view in features:
-        for rows in torch.from_numpy(view[photographs]).split(1024):
-            standard = ((rows.float() - mean) / deviation)[:, :, None, None]
-            distances.append(trunk.distance(standard.to(model.device)).double().cpu())
-    limit = np.quantile(torch.cat(distances).numpy(), 1 - UNFAMILIAR_SHARE, method="higher")
-    config.familiar_distance = float(limit)
-
-
-@torch.no_grad()
 def margins_of(model: FakeFaceForImageClassification, raw: Tensor) -> np.ndarray:
     """`generated` minus `real` logit, float64 (n,), from kept averages of the trunk's map, (n, channels)."""
     found = []
@@ -350,4 +318,4 @@ def statistics_of(norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
     return norm.running_mean.cpu(), (norm.running_var + norm.eps).sqrt().cpu()
 
 
-__all__ = ["collect_features", "fit_head", "learn_familiar", "margins_of", "read_features", "write_features"]
+__all__ = ["collect_features", "fit_head", "margins_of", "read_features", "write_features"]

@@ -15,7 +15,8 @@ from ..modeling_fakeface import keep_in_int8
 from ..recipe import Recipe, RecipeError
 from .data import face_cutter, validation_loader
 from .everything import train_on_everything
-from .frozen import JUDGED_VIEWS, collect_features, fit_head, learn_familiar
+from .familiar import learn_familiar
+from .frozen import JUDGED_VIEWS, collect_features, fit_head
 from .judging import finish
 from .pushing import push_result
 from .run_folder import describe_run, write_curves

@@ -22,6 +22,7 @@ from ..recipe import TRAINING_RECORD, Recipe
 from . import TrainingStopped
 from .agreement import on_main
 from .data import FACES
+from .familiar import learn_familiar_of
 from .pushing import push_result
 from .run_folder import RUN_RECORD
 from .setup import unwrap
@@ -70,7 +71,10 @@ def finish(
         except MetricError as error:
             more = "split_fractions gives validation a larger share of the data"
             accelerator.print(f"the model stays uncalibrated: {error}; {more}")
-        folder = save_model_folder(run / "model", unwrap(accelerator, prepared), processor, half=recipe.half)
+        whole = unwrap(accelerator, prepared)
+        if recipe.architecture == "resnet50-cnn" and recipe.face_cut == "landmarks" and "train" in splits:
+            learn_familiar_of(whole, splits["train"], recipe, processor, accelerator)
+        folder = save_model_folder(run / "model", whole, processor, half=recipe.half)
         shutil.copy(run / RUN_RECORD, folder / TRAINING_RECORD)
         if recipe.measure:
             options = {"how": recipe.augmentation_settings(), "seed": recipe.seed, "workers": recipe.workers}

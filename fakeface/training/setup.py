@@ -118,14 +118,15 @@ def load_start(model: FakeFaceForImageClassification, recipe: Recipe) -> None:
     for key in ("crop_fraction", "image_mean", "image_std"):
         if (its := getattr(processor, key)) != (own := getattr(fresh, key)):
             raise RecipeError(f"start_from: {name} was trained with {key} {its}, and this run would take {own}")
-    own, its = ({key: tensor.shape for key, tensor in one.state_dict().items()} for one in (model, found))
+    weights = {key: tensor for key, tensor in found.state_dict().items() if ".familiar." not in key}  # learned anew
+    own, its = ({key: tensor.shape for key, tensor in one.items()} for one in (model.state_dict(), weights))
     if own != its:
         kind = found.config
         told = (
             f"a {kind.architecture} at {kind.image_size} px, trunk_stages {kind.trunk_stages}, pooling {kind.pooling}"
         )
         raise RecipeError(f"start_from: {name} is {told}, and its weights do not fit the recipe's; make them the same")
-    model.load_state_dict(found.state_dict())
+    model.load_state_dict(weights)
 
 
 def weight_average(recipe: Recipe, model: nn.Module, accelerator: Accelerator) -> ModelEmaV3 | None:

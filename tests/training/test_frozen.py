@@ -22,7 +22,8 @@ from fakeface.model_folder.opening import load_model_folder
 from fakeface.modeling_fakeface import TransformerTrunk
 from fakeface.recipe import RecipeError
 from fakeface.training import frozen
-from fakeface.training.frozen import DIRECTIONS, HEADS, collect_features, fit_head, learn_familiar, read_features
+from fakeface.training.familiar import DIRECTIONS, learn_familiar
+from fakeface.training.frozen import HEADS, collect_features, fit_head, read_features
 
 # ---- the features
 
