@@ -20,7 +20,7 @@ from PIL import Image
 
 from ..configuration_fakeface import FakeFaceConfig
 from ..explain.layers import layer_used
-from ..explain.maps import Explanation, maps_of, method_used, place, place_square, weigh
+from ..explain.maps import Explanation, Seen, maps_of, method_used, place, place_square
 from ..faces import Face, FaceFinder, face_square
 from ..image_processing_fakeface import FakeFaceImageProcessor
 from ..images.load import Opened, PictureError, open_picture
@@ -239,7 +239,7 @@ class Detector:
         Args:
             picture: whatever `open_picture` takes.
             label: `"real"` or `"generated"`; `None` for what the face looks like: `"real"` where its verdict is, else
-                `"generated"`. That costs a pass of the model more.
+                `"generated"`.
             method: one of `fakeface.explain.METHODS`, by default `"centred-cam"`.
             layer: one of `fakeface.explain.layer_names(model)`, by default the trunk's last.
             face: place of the face in `Result.faces`, from 0; by default the one that decided.
@@ -273,22 +273,23 @@ class Detector:
         subjects = 1 if case.faces is None else len(case.faces)
         if face is not None and not 0 <= face < subjects:
             raise OptionError(f"face is {face}: the picture has {len(case.faces or ())}, counted from 0")
-        options: dict[str, Any] = {"method": method, "layer": layer}
-        # The one pass that is explained also gives the score, but no distance.
-        if label and subjects * case.views == 1 and self.config.familiar_distance is None:
-            chosen, seen = 0, next(iter(inputs))
-            logits, found = weigh(self.model, self._pixel_values([seen]), label=label, **options)
-            self._give([case], logits)
+        # The one pass that is explained also gives the score and, of the trunk, the distance.
+        if subjects * case.views == 1 and (
+            self.config.familiar_distance is None or layer_used(self.model, layer) == "trunk"
+        ):
+            chosen, crop = 0, next(iter(inputs))
+            seen = Seen(self.model, self._pixel_values([crop]), layer)
+            self._give([case], seen.logits, seen.distance)
             result = self._judge.result(case)
         else:
             crops: list[np.ndarray] = []
             result = next(self._judge_all([(case, _keeping_every(case.views, inputs, crops))]))
             chosen = self._judge.deciding(case, result.faces) if face is None and case.faces else face or 0
-            seen = crops[chosen]
-            judged = result.faces[chosen] if case.faces else result
-            label = label or ("real" if judged.verdict == "real" else "generated")
-            _, found = weigh(self.model, self._pixel_values([seen]), label=label, **options)
-        map = maps_of(found, self.config.image_size)[0].cpu().numpy()
+            crop = crops[chosen]
+            seen = Seen(self.model, self._pixel_values([crop]), layer)
+        judged = result.faces[chosen] if case.faces else result
+        label = label or ("real" if judged.verdict == "real" else "generated")
+        map = maps_of(seen.evidence(label, method), self.config.image_size)[0].cpu().numpy()
         return Explanation(
             result,
             loaded,
@@ -296,7 +297,7 @@ class Detector:
             method_used(self.model, method),
             layer_used(self.model, layer),
             self._placed(map, loaded.size, case.faces[chosen] if case.faces else None),
-            Image.fromarray(seen),
+            Image.fromarray(crop),
             map,
             None if case.faces is None else chosen,
         )

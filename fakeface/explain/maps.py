@@ -170,31 +170,59 @@ def weigh(
     layer: str | None = None,
 ) -> tuple[Tensor, Tensor]:
     """As `evidence`, with the model's calibrated logits (batch, 2) in place of the scores."""
-    if label not in LABELS:
-        raise OptionError(f"unknown label {label!r}: choose one of {', '.join(LABELS)}")
-    method, layer = method_used(model, method), layer_used(model, layer)
-    # Gradient times feature is weight times pixel where all of the model is one linear layer.
-    strategy = hires_cam if method == EXACT else STRATEGIES[method]
-    size = model.config.image_size
-    if tuple(pixel_values.shape[1:]) != (3, size, size):
-        raise ValueError(f"pixel_values is {tuple(pixel_values.shape)}: this model takes (batch, 3, {size}, {size})")
+    seen = Seen(model, pixel_values, layer)
+    return seen.logits, seen.evidence(label, method)
 
-    # Softmax knows only the difference of the two logits. A map of a single logit would also show what
-    # raises both, and the maps of the two labels would not be opposed.
-    sign = 1 if label == "generated" else -1
 
-    def margin(logits: Tensor) -> Tensor:
-        return sign * (logits[:, 1] - logits[:, 0])
+class Seen:
+    """What a model made of pictures, whose evidence can still be asked for, for either label: one pass of the trunk.
 
-    with torch.inference_mode(False), _evaluating(model):
-        with torch.no_grad():
-            features = features_at(model, layer, pixel_values)
-        with torch.enable_grad():
-            features.requires_grad_()
-            logits = logits_from(model, layer, features)
-            look = Look(features, margin(logits), lambda other: margin(logits_from(model, layer, other)))
-            found = strategy(look)
-    return logits.detach(), found.detach().float()
+    Attributes:
+        logits: calibrated, (batch, 2).
+        distance: how far the pictures are from those of the training, (batch,); `None` where the model does not tell,
+            or `layer` is not its trunk.
+    """
+
+    def __init__(self, model: FakeFaceForImageClassification, pixel_values: Tensor, layer: str | None = None):
+        """Raises OptionError for an unknown layer, and ValueError for pixels of another shape."""
+        self._model, self._layer = model, layer_used(model, layer)
+        size = model.config.image_size
+        if tuple(pixel_values.shape[1:]) != (3, size, size):
+            raise ValueError(
+                f"pixel_values is {tuple(pixel_values.shape)}: this model takes (batch, 3, {size}, {size})"
+            )
+        with torch.inference_mode(False), _evaluating(model):
+            with torch.no_grad():
+                self._features = features_at(model, self._layer, pixel_values)
+                self.distance = model.fakeface.distance(self._features) if self._layer == "trunk" else None
+            with torch.enable_grad():
+                self._features.requires_grad_()
+                self._logits = logits_from(model, self._layer, self._features)
+        self.logits = self._logits.detach()
+
+    def evidence(self, label: str = "generated", method: str | None = None) -> Tensor:
+        """Evidence of the feature map, as `explain.evidence` returns it; to be asked for once.
+
+        Raises:
+            OptionError: unknown label or method.
+        """
+        if label not in LABELS:
+            raise OptionError(f"unknown label {label!r}: choose one of {', '.join(LABELS)}")
+        method = method_used(self._model, method)
+        # Gradient times feature is weight times pixel where all of the model is one linear layer.
+        strategy = hires_cam if method == EXACT else STRATEGIES[method]
+        # Softmax knows only the difference of the two logits. A map of a single logit would also show what
+        # raises both, and the maps of the two labels would not be opposed.
+        sign = 1 if label == "generated" else -1
+
+        def margin(logits: Tensor) -> Tensor:
+            return sign * (logits[:, 1] - logits[:, 0])
+
+        def target_of(other: Tensor) -> Tensor:
+            return margin(logits_from(self._model, self._layer, other))
+
+        with torch.inference_mode(False), _evaluating(self._model), torch.enable_grad():
+            return strategy(Look(self._features, margin(self._logits), target_of)).detach().float()
 
 
 @contextmanager
@@ -299,6 +327,7 @@ __all__ = [
     "METHODS",
     "Explanation",
     "Look",
+    "Seen",
     "cam",
     "colour_table",
     "coloured",

@@ -373,6 +373,18 @@ def test_an_explanation_of_a_chosen_label_has_the_same_verdict():
     assert alone(scene()).verdict == "uncertain"
 
 
+@pytest.mark.parametrize("label", [None, "real"])
+def test_one_face_takes_one_pass_for_verdict_and_map(label: str | None):
+    detector, _ = far_apart()
+    alone = Detector(detector.model, detector.processor, finder=Finder(BOXES[0]))
+    passes: list[None] = []
+    alone.model.fakeface.trunk.register_forward_hook(lambda *_: passes.append(None))
+    explanation = alone.explain(scene(), label=label)
+    assert len(passes) == 1
+    assert explanation.result == alone(scene())
+    assert explanation.label == (label or ("real" if explanation.result.verdict == "real" else "generated"))
+
+
 def test_views_are_judged_together_and_the_face_itself_is_explained():
     several = Detector(tiny_model(), FakeFaceImageProcessor(size=32), finder=Finder(*BOXES), crops=2, consistency=1)
     scene = picture(160, 128)
