@@ -245,7 +245,11 @@ def calibrate(
         detector = Detector.from_pretrained(model, device=device, faces=faces, dtype=dtype)
         stated = split_names(labels)
         settings = recipe_for(model, recipe, data or [], stated)
-        splits, refused = held_out(settings, limit=limit) if data else whole(dataset or [], limit=limit, labels=stated)
+        splits, refused = (
+            held_out(settings, model, limit=limit, to_calibrate=True)
+            if data
+            else whole(dataset or [], limit=limit, labels=stated)
+        )
         _complain_each(refused)
         if data and "validation" not in splits:
             raise OptionError(f"{', '.join(data)}: has no validation pictures; give the dataset as an argument instead")

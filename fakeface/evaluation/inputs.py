@@ -29,7 +29,12 @@ def recipe_for(folder: Path, recipe: Path | None, data: Sequence[str], labels: S
 
 
 def held_out(
-    recipe: Recipe, folder: Path | None = None, *, columns: Sequence[str] = (), limit: int = 0
+    recipe: Recipe,
+    folder: Path | None = None,
+    *,
+    columns: Sequence[str] = (),
+    limit: int = 0,
+    to_calibrate: bool = False,
 ) -> tuple[DatasetDict, list[str]]:
     """Validation, test and unseen pictures of the recipe's data, split as its training did.
 
@@ -38,6 +43,7 @@ def held_out(
         folder: of the model that is to judge them.
         columns: of the data, to keep for slices.
         limit: at most this many pictures of a split, spread over it; 0 for all.
+        to_calibrate: only those for validation are asked for, which stayed out of a training that went on.
 
     Returns:
         All splits, those for training too, for their fingerprints; and the messages of refused pictures.
@@ -45,7 +51,9 @@ def held_out(
     Raises:
         DataError: the data cannot be used, or the model was trained on everything in the end.
     """
-    if folder and training_of(folder).get("everything"):
+    record = training_of(folder) if folder else {}
+    kept_validation = to_calibrate and not record.get("recipe", {}).get("frozen_views")
+    if record.get("everything") and not kept_validation:
         raise DataError(
             f"{folder}: in the end these weights learned from all pictures of their data; measure the model that their "
             "run made before, in RUN/model, or give a dataset that they have not seen as an argument"

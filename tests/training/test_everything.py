@@ -101,6 +101,8 @@ def test_a_run_goes_on_to_everything_and_its_record_says_what_was_measured(repo:
         config = load_model_folder(str(model))[0].config
         assert (config.familiar_directions > 0, bool(config.familiar_distance)) == (True, True)
     assert fresh_report(last)["weights_sha256"] == weights_sha256(run / "model")  # the card's figures
+    with pytest.raises(DataError, match="in the end these weights learned from all pictures"):  # for validation, too
+        held_out(recipe_for(last, None, [str(tmp_path / "faces.parquet")]), last, to_calibrate=True)
     folds = json.loads((run / "folds.json").read_text())
     assert record["mean"] == folds["mean"]
     table = pd.read_csv(run / "folds.csv")
@@ -142,6 +144,7 @@ def test_a_run_goes_on_from_the_measured_model_with_what_was_held_out(repo: Path
     settings = recipe_for(last, None, [str(tmp_path / "pictures")])
     with pytest.raises(DataError, match="in the end these weights learned from all pictures of their data"):
         held_out(settings, last)
+    assert held_out(settings, last, to_calibrate=True)[0]["validation"].num_rows == held["validation"]
     assert held_out(settings, run / "model")[0]["unseen"].num_rows == held["unseen"]
     kept = contents(run)
     done = run_train(repo, *words, "--epochs", 2, "--resume")  # the first training is not looked at again
