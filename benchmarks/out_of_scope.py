@@ -3,8 +3,9 @@
     python benchmarks/out_of_scope.py [--page docs/results.md]
         "drawn faces=drawn" "rendered faces=rendered" "animals=animals" "things=things"
 
-Each KIND=FOLDER is a row. Writes benchmarks/out_of_scope.csv: verdicts on the faces found in a picture, and, in the
-rows with --no-faces, on its centre square. The committed rows are of
+Each KIND=FOLDER is a row of each shipped model, or of --model alone. Writes benchmarks/out_of_scope.csv, whose rows of
+other models stay: verdicts on the faces found in a picture, and, in the rows with --no-faces, on its centre square. The
+committed rows are of
 
 - drawn faces: 200 avatars in eight styles of DiceBear (npm), drawn by `benchmarks/drawn_faces.mjs`;
 - rendered faces: people of Fluent Emoji (npm `@lobehub/fluent-emoji-3d` 1.1.0): `assets/`, 1f466 to 1f478, 1f481
@@ -15,6 +16,7 @@ rows with --no-faces, on its centre square. The committed rows are of
 """
 
 import argparse
+import csv
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -24,44 +26,63 @@ from figures_file import keep
 from fakeface import Detector, Result
 from fakeface.faces import FaceFinder
 from fakeface.images.load import PICTURE_SUFFIXES
+from fakeface.model_folder import default_model
 from fakeface.release.card import fill_block
 from fakeface.reports.markdown import table
 
 VERDICTS = ("real", "uncertain", "generated", "no face")
 WAYS = {True: "faces that are found", False: "the centre, with --no-faces"}
-COLUMNS = ("kind", "judged", "n", "refused", *VERDICTS)
+COLUMNS = ("model", "kind", "judged", "n", "refused", *VERDICTS)
 
 
-def row_of(kind: str, faces: bool, results: list[Result]) -> dict[str, Any]:
+def row_of(model: str, kind: str, faces: bool, results: list[Result]) -> dict[str, Any]:
     """How often each verdict; pictures that cannot be read are left out and counted."""
     read = [result for result in results if result.error is None]
     counts = Counter(result.verdict for result in read)
-    row: dict[str, Any] = {"kind": kind, "judged": WAYS[faces], "n": len(read), "refused": len(results) - len(read)}
+    row: dict[str, Any] = {"model": model, "kind": kind, "judged": WAYS[faces]}
+    row |= {"n": len(read), "refused": len(results) - len(read)}
     return row | {verdict: counts[verdict] for verdict in VERDICTS}
 
 
 def as_markdown(rows: list[dict[str, Any]]) -> str:
-    head = ["pictures", "judged", "n", *VERDICTS]
-    return table(head, [[row["kind"], row["judged"], *(str(row[key]) for key in ("n", *VERDICTS))] for row in rows])
+    head = ["pictures", "judged", "model", "n", *VERDICTS]
+    shown = sorted(rows, key=lambda row: list(dict.fromkeys(row["kind"] for row in rows)).index(row["kind"]))
+    cells = [[row["kind"], row["judged"], f"`{row['model']}`", str(row["n"])] for row in shown]
+    return table(head, [[*its, *(str(row[key]) for key in VERDICTS)] for its, row in zip(cells, shown, strict=True)])
+
+
+def judged(model: str | Path, finder: FaceFinder, kinds: dict[str, list[Path]]) -> list[dict[str, Any]]:
+    """The rows of a model."""
+    detectors = {way: Detector.from_pretrained(model, faces=finder if way else False) for way in WAYS}
+    name = detectors[True].config.architecture
+    return [
+        row_of(name, kind, faces, list(detector.stream(files)))
+        for kind, files in kinds.items()
+        for faces, detector in detectors.items()
+    ]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("kinds", nargs="+", metavar="KIND=FOLDER")
-    parser.add_argument("--model", help="by default the shipped model that judges best")
+    parser.add_argument("--model", help="by default both shipped models, one after the other")
     parser.add_argument("--face-model", help="YuNet's ONNX file; by default the package's own")
     parser.add_argument("--out", type=Path, default=Path(__file__).with_suffix(".csv"))
     parser.add_argument("--page", type=Path, help="also write the table in there")
     options = parser.parse_args()
     finder = FaceFinder.from_pretrained(options.face_model)
-    detectors = {way: Detector.from_pretrained(options.model, faces=finder if way else False) for way in WAYS}
-    rows = []
+    kinds: dict[str, list[Path]] = {}
     for given in options.kinds:
         kind, _, folder = given.partition("=")
-        files = sorted(file for file in Path(folder).iterdir() if file.suffix.lower() in PICTURE_SUFFIXES)
-        if not files:
+        kinds[kind] = sorted(file for file in Path(folder).iterdir() if file.suffix.lower() in PICTURE_SUFFIXES)
+        if not kinds[kind]:
             parser.error(f"{folder}: no pictures in it")
-        rows += [row_of(kind, faces, list(detector.stream(files))) for faces, detector in detectors.items()]
+    models = [options.model] if options.model else [default_model(), default_model(fast=True)]
+    rows = [row for model in models for row in judged(model, finder, kinds)]
+    measured = {row["model"] for row in rows}
+    if options.out.is_file():
+        with options.out.open(newline="", encoding="utf-8") as file:
+            rows = [*(row for row in csv.DictReader(file) if row["model"] not in measured), *rows]
     keep(options.out, rows, COLUMNS)
     print(as_markdown(rows))
     if options.page:

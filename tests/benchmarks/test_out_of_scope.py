@@ -9,9 +9,9 @@ from fakeface import Result
 
 def test_a_row_counts_verdicts_and_leaves_out_what_cannot_be_read():
     broken = Result("c.png", None, None, error="c.png: ends too early; send it again")
-    row = row_of("drawn faces", True, [Result("a.png", 0.1, "real"), Result("b.png", None, "no face"), broken])
+    row = row_of("cnn", "drawn faces", True, [Result("a.png", 0.1, "real"), Result("b.png", None, "no face"), broken])
     assert row == {
-        "kind": "drawn faces", "judged": "faces that are found", "n": 2, "refused": 1,
+        "model": "cnn", "kind": "drawn faces", "judged": "faces that are found", "n": 2, "refused": 1,
         "real": 1, "uncertain": 0, "generated": 0, "no face": 1,
     }  # fmt: skip
 
