@@ -12,6 +12,7 @@ function fakeface(words) {
   let face = null; // of which the map is shown, or asked for; null is the one that decides
   let empty = true; // whether nothing is said yet of the picture that is shown
   let told = null; // the address of the picture that the panels tell of
+  let place = 0; // of the picture to open, among many
   let wanted = null; // what gets the focus as soon as it is there, as a selector
 
   const question = (picture, ...look) => JSON.stringify([picture?.path ?? null, face, ...look]);
@@ -43,6 +44,14 @@ function fakeface(words) {
     busy = true;
     document.querySelector('#ask').click();
   }
+
+  // Of a picture, among many.
+  document.addEventListener('click', ({ target }) => {
+    const chosen = target.closest('[data-open]');
+    if (!chosen) return;
+    place = Number(chosen.dataset.open);
+    document.querySelector('#open').click();
+  });
 
   // Of a face, in the picture or in the list.
   document.addEventListener('click', ({ target }) => {
@@ -135,6 +144,7 @@ function fakeface(words) {
     chosen: () => ['', '', start(true)],
     started: () => [words.many, '', start(false)],
     unjudged: () => [start(true)],
+    opened: (files) => [{ ...files[place], meta: { _type: 'gradio.FileData' } }, { __type__: 'update', selected: 'one' }],
 
     strength(value) {
       document.documentElement.style.setProperty('--strength', value / 100);

@@ -97,13 +97,16 @@ def build(service: Service, about: About) -> gr.Blocks:
             )
         if not service.finds_faces:
             gr.HTML(panels.NO_FINDER_BANNER)
-        with gr.Tabs():
+        with gr.Tabs() as tabs:
             with gr.Tab("One picture", id="one"):
-                _one_picture(service, about, report)
+                picture = _one_picture(service, about, report)
             with gr.Tab("Many", id="many"):
-                _many_pictures(service, about)
+                files = _many_pictures(service, about)
             with gr.Tab("Accuracy", id="accuracy"):
                 gr.HTML(tables.evaluation_page(report), elem_id="evaluation")
+        # A click on one of many shows all that is said of it.
+        opened = gr.Button("Open", visible="hidden", elem_id="open")
+        opened.click(None, files, [picture, tabs], js="fakeface.opened", **PAGE)
         gr.HTML(panels.LIMITS)
         known = links.links(about.model, service.settings.source, service.settings.docs)
         gr.HTML(
@@ -113,7 +116,7 @@ def build(service: Service, about: About) -> gr.Blocks:
     return page
 
 
-def _one_picture(service: Service, about: About, report: dict[str, Any] | None) -> None:
+def _one_picture(service: Service, about: About, report: dict[str, Any] | None) -> gr.Image:
     own_lines = service.settings.thresholds is not None
     # Rates at other lines than those that were measured would be other rates.
     as_measured = not own_lines and service.settings.operating_point == DEFAULT
@@ -236,6 +239,7 @@ def _one_picture(service: Service, about: About, report: dict[str, Any] | None) 
     asked.success(None, [reported_file, picture], None, js="fakeface.reported", **PAGE)
     strength.input(None, strength, js="fakeface.strength", **PAGE)
     save.click(None, js="fakeface.save", **PAGE)
+    return picture
 
 
 def _examples(about: About) -> list[tuple[gr.Button, Path]]:
@@ -252,7 +256,7 @@ def _examples(about: About) -> list[tuple[gr.Button, Path]]:
         ]
 
 
-def _many_pictures(service: Service, about: About) -> None:
+def _many_pictures(service: Service, about: About) -> gr.File:
     limits = service.settings
     # A batch is told of when all of it is judged; on a CPU, which gains little by batches, that would be a long wait.
     batches = {"batch_size": 1} if str(service.detector.model.device) == "cpu" else {}
@@ -288,3 +292,4 @@ def _many_pictures(service: Service, about: About) -> None:
     run.failure(None, None, start, js="fakeface.unjudged", **PAGE)
     found.change(None, [found, files], out, js="fakeface.judged", **PAGE)
     files.change(None, None, out, js="fakeface.chosen", cancels=[run], **PAGE)
+    return files

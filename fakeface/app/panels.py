@@ -316,16 +316,21 @@ def map_key(label: str) -> str:
 
 
 def gallery(judged: Sequence[tuple[Result, Image.Image | None]]) -> str:
-    """Thumbnails of judged pictures, the most generated first, those without a score at the end."""
-    ordered = sorted(judged, key=lambda pair: (pair[0].score is None, -(pair[0].score or 0)))
-    return (
-        f'<ol class="gallery" aria-label="The pictures, the most generated first">{"".join(map(_tile, ordered))}</ol>'
-    )
+    """Thumbnails of judged pictures, the most generated first, those without a score at the end.
+
+    Each is a button with the place of its picture among those given, by which `page.js` shows all that is said of it.
+    """
+    places = sorted(range(len(judged)), key=lambda at: (judged[at][0].score is None, -(judged[at][0].score or 0)))
+    tiles = "".join(_tile(place, *judged[place]) for place in places)
+    return f'<ol class="gallery" aria-label="The pictures, the most generated first">{tiles}</ol>'
 
 
-def _tile(pair: tuple[Result, Image.Image | None]) -> str:
-    result, thumbnail = pair
-    picture = f'<img alt="" src="{data_address(thumbnail, "JPEG")}">' if thumbnail else '<span class="blank"></span>'
+def _tile(place: int, result: Result, thumbnail: Image.Image | None) -> str:
+    picture = '<span class="blank"></span>'
+    if thumbnail:
+        name = escape(f"Show the result of {result.picture}", quote=True)
+        shown_small = f'<img alt="" src="{data_address(thumbnail, "JPEG")}">'
+        picture = f'<button type="button" data-open="{place}" aria-label="{name}">{shown_small}</button>'
     verdict = result.verdict or "refused"
     words = {"refused": "Not judged", "no face": "No face found", **VERDICTS}[verdict]
     score = "" if result.score is None else f" <b>{shown(result.score)}</b>"

@@ -75,6 +75,20 @@ def test_what_has_no_face_is_counted(page: Page, group: Path):
     assert base64.b64decode(address.removeprefix("data:image/jpeg;base64,")).startswith(b"\xff\xd8")
 
 
+def test_a_tile_opens_its_result(page: Page, detector: Detector, picture: Path, group: Path):
+    page.get_by_role("tab", name="Many", exact=True).click()
+    page.locator("#pictures input[type=file]").set_input_files([EXAMPLES / "coffee.jpg", picture, group])
+    expect(page.get_by_role("button", name="Remove this file")).to_have_count(3)
+    page.get_by_role("button", name="Judge them").click()
+    for file in (picture, group, picture):
+        page.get_by_role("tab", name="Many", exact=True).click()
+        page.get_by_role("button", name=f"Show the result of {file.name}").click()
+        expect(page.get_by_role("tab", name="One picture")).to_have_attribute("aria-selected", "true")
+        expect(page.locator("#verdict h2")).to_be_focused()
+        expect(page.locator("#verdict")).to_contain_text(f"{detector(file).score:.3f}")
+    expect(page.locator("#faces button")).to_have_count(0)
+
+
 def test_a_model_without_an_evaluation_says_that_the_page_cannot_tell(page: Page):
     page.get_by_role("tab", name="Accuracy", exact=True).click()
     expect(page.locator("#evaluation")).to_contain_text("holds no evaluation of it")
