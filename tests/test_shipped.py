@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 from fakeface import Detector
+from fakeface.app.samples import shipped_samples
 from fakeface.detector.doubts import UNFAMILIAR
 
 
@@ -43,3 +44,16 @@ def test_the_default_does_not_call_a_rendered_face_real(repo):
     assert (result.verdict, UNFAMILIAR in result.reasons) == ("uncertain", True)
     photograph = Detector.from_pretrained(device="cpu")(repo / "space" / "examples" / "portrait.jpg")
     assert (photograph.verdict, UNFAMILIAR in photograph.reasons) == ("real", False)
+
+
+def test_the_default_judges_the_pictures_to_try_as_they_are_described():
+    """As docs/space.md tells of them; the second generated one is hard for it."""
+    detector = Detector.from_pretrained(device="cpu")
+    verdicts = {name: detector(path).verdict for name, path in shipped_samples()}
+    assert verdicts == {
+        "Portrait": "real",
+        "Generated": "generated",
+        "Generated, too": "uncertain",
+        "Tiny copy": "uncertain",
+        "No face": "no face",
+    }

@@ -14,7 +14,13 @@ from ..score.inputs import HUB, Inputs
 from ..utils.errors import FakefaceError
 from ..utils.shipped import shipped
 
-SHIPPED = (("Portrait", "portrait.jpg"), ("Tiny copy", "tiny.jpg"), ("No face", "coffee.jpg"))
+SHIPPED = (
+    ("Portrait", "portrait.jpg"),
+    ("Generated", "generated.jpg"),
+    ("Generated, too", "generated-too.jpg"),
+    ("Tiny copy", "tiny.jpg"),
+    ("No face", "coffee.jpg"),
+)
 EXAMPLES = shipped("app/examples", "space/examples")
 SHOWN, LOOKED_AT = 6, 2000
 

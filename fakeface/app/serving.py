@@ -19,6 +19,7 @@ from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
+from fastapi.responses import FileResponse
 from gradio.i18n import I18n
 from gradio.themes import Default
 from gradio.utils import get_upload_folder
@@ -33,6 +34,7 @@ from .service import Service
 from .settings import SettingError, Settings
 
 HERE = Path(__file__).parent
+PREVIEW = "/preview.png"
 
 
 def main(port: int | None = None, fast: bool = False, operating_point: str | None = None) -> None:
@@ -102,7 +104,11 @@ def serve(service: Service, about: About) -> None:
         i18n=I18n(en=WIDGET_WORDS),
         prevent_thread_lock=True,
     )
-    page.config["simple_description"] = DESCRIPTION  # pyright: ignore  # Gradio's template tells it to link previews
+    # Gradio's template tells both to link previews, which take a picture only from a whole address.
+    page.config["simple_description"] = DESCRIPTION  # pyright: ignore
+    if settings.site:
+        page.config["thumbnail"] = f"{settings.site}{PREVIEW}"  # pyright: ignore
+    app.add_api_route(PREVIEW, lambda: FileResponse(HERE / "preview.png"))
     device = str(service.detector.model.device)
     app.add_api_route("/ready", lambda: {"ready": True, "model": about.name, "device": device})
     page.block_thread()

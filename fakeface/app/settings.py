@@ -34,6 +34,7 @@ class Settings:
     examples: a folder or Hub dataset with pictures to try; by default those that come with the page.
     source: address of the repository or Space where the page's code lies and wrong verdicts are reported.
     docs: address of the documentation.
+    site: address at which visitors reach the page; without it link previews have no picture.
     """
 
     model: str | None = None
@@ -53,6 +54,7 @@ class Settings:
     examples: str | None = None
     source: str | None = None
     docs: str | None = None
+    site: str | None = None
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
@@ -70,9 +72,12 @@ class Settings:
             found[name] = _number(environment, f"FAKEFACE_{name.upper()}", int)
         found["host"] = environment.get("GRADIO_SERVER_NAME") or None
         found["port"] = _number(environment, "PORT", int) or _number(environment, "GRADIO_SERVER_PORT", int)
-        found["source"], found["docs"] = (_address(environment, f"FAKEFACE_{name}") for name in ("SOURCE", "DOCS"))
+        for name in ("source", "docs", "site"):
+            found[name] = _address(environment, f"FAKEFACE_{name.upper()}")
         if not found["source"] and environment.get("SPACE_ID"):  # the Hub says it of its Spaces
             found["source"] = f"https://huggingface.co/spaces/{environment['SPACE_ID']}"
+        if not found["site"] and environment.get("SPACE_HOST"):
+            found["site"] = f"https://{environment['SPACE_HOST']}"
         found["thresholds"] = _thresholds(environment)
         if found["thresholds"] and found["operating_point"]:
             problem = "FAKEFACE_THRESHOLDS and FAKEFACE_OPERATING_POINT both say where verdicts begin"

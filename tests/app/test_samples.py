@@ -11,7 +11,13 @@ from fakeface.app.samples import SampleError, samples, shipped_samples
 
 def test_the_shipped_ones_are_pictures():
     shown = shipped_samples()
-    assert [load_picture(path).size for _, path in shown] == [(512, 512), (112, 112), (600, 400)]
+    assert [load_picture(path).size for _, path in shown] == [
+        (512, 512),
+        (256, 256),
+        (256, 256),
+        (112, 112),
+        (600, 400),
+    ]
 
 
 def test_of_a_folder_some_are_taken_evenly_and_what_is_broken_is_left_out(tmp_path: Path):

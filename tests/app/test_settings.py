@@ -20,6 +20,7 @@ def test_variables_are_read():
             "FAKEFACE_QUEUE": "7",
             "FAKEFACE_ADDRESSES": "off",
             "FAKEFACE_SOURCE": "https://github.com/someone/fork/",
+            "FAKEFACE_SITE": "https://faces.test/",
             "SPACE_ID": "someone/space",
             "GRADIO_SERVER_NAME": "0.0.0.0",
             "GRADIO_SERVER_PORT": "8000",
@@ -35,6 +36,7 @@ def test_variables_are_read():
         queue=7,
         addresses=False,
         source="https://github.com/someone/fork",
+        site="https://faces.test",
         host="0.0.0.0",
         port=9000,
     )
@@ -42,10 +44,10 @@ def test_variables_are_read():
     assert settings.limits.max_pixels == 50_000_000
 
 
-def test_the_source_of_a_space_is_its_own_repository():
-    assert (
-        Settings.from_environment({"SPACE_ID": "someone/space"}).source == "https://huggingface.co/spaces/someone/space"
-    )
+def test_of_a_space_source_and_site_are_its_own():
+    settings = Settings.from_environment({"SPACE_ID": "someone/space", "SPACE_HOST": "someone-space.hf.space"})
+    assert settings.source == "https://huggingface.co/spaces/someone/space"
+    assert settings.site == "https://someone-space.hf.space"
 
 
 def test_an_operating_point_is_read_and_goes_with_no_other_thresholds():

@@ -76,7 +76,7 @@ def tried(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def space(repo: Path, model_folder: Path, tried: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a Space."""
-    settings = {"FAKEFACE_MODEL": str(model_folder), "TRY_FOLDER": str(tried)}
+    settings = {"FAKEFACE_MODEL": str(model_folder), "FAKEFACE_SITE": "https://faces.test", "TRY_FOLDER": str(tried)}
     with serve(repo, tmp_path_factory.mktemp("space"), "tests/helpers/try_space.py", **settings) as address:
         yield address
 

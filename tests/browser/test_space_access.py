@@ -1,11 +1,13 @@
 """Every way in, and everyone: paste, camera, address, keyboard alone, both themes, and axe-core's rules."""
 
 import base64
+import re
 import urllib.request
 from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from PIL import Image
 from playwright.sync_api import Page, expect
 
 from fakeface.app.page import DESCRIPTION
@@ -149,6 +151,10 @@ def test_everything_is_large_enough_for_a_finger(page: Page, group: Path):
 
 def test_the_page_says_what_it_is_and_where_it_comes_from(page: Page, space: str):
     with urllib.request.urlopen(space) as answer:
-        assert f'content="{DESCRIPTION}"' in answer.read().decode()
+        html = answer.read().decode()
+    assert f'property="og:description"\n\t\t\tcontent="{DESCRIPTION}"' in html
+    (preview,) = re.findall(r'property="og:image" content="https://faces\.test(.*?)"', html)
+    with urllib.request.urlopen(space.rstrip("/") + preview) as answer:
+        assert Image.open(answer).size == (1200, 630)
     expect(page.get_by_role("link", name="Licence")).to_have_attribute("rel", "noopener noreferrer")
     expect(page.get_by_text("deleted within 20 minutes and used for nothing else")).to_be_visible()
