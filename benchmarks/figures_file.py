@@ -26,6 +26,15 @@ def keep(file: Path, rows: Sequence[Mapping[str, Any]], columns: Iterable[str]) 
             writer.writerows(rows)
 
 
+def beside(file: Path, rows: Sequence[Mapping[str, Any]], key: str) -> list[Mapping[str, Any]]:
+    """These rows behind those that the file has of others: whose value in the column `key` none of these has."""
+    measured = {str(row[key]) for row in rows}
+    if not file.is_file():
+        return list(rows)
+    with file.open(newline="", encoding="utf-8") as stream:
+        return [*(row for row in csv.DictReader(stream) if row[key] not in measured), *rows]
+
+
 def with_ends(*figures: str) -> tuple[str, ...]:
     """The columns that `as_columns` makes of these figures."""
     return tuple(f"{figure}{end}" for figure in figures for end in ("", "_low", "_high"))

@@ -16,12 +16,12 @@ committed rows are of
 """
 
 import argparse
-import csv
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from figures_file import keep
+from figures_file import beside, keep
 
 from fakeface import Detector, Result
 from fakeface.faces import FaceFinder
@@ -44,7 +44,7 @@ def row_of(model: str, kind: str, faces: bool, results: list[Result]) -> dict[st
     return row | {verdict: counts[verdict] for verdict in VERDICTS}
 
 
-def as_markdown(rows: list[dict[str, Any]]) -> str:
+def as_markdown(rows: Sequence[Mapping[str, Any]]) -> str:
     head = ["pictures", "judged", "model", "n", *VERDICTS]
     shown = sorted(rows, key=lambda row: list(dict.fromkeys(row["kind"] for row in rows)).index(row["kind"]))
     cells = [[row["kind"], row["judged"], f"`{row['model']}`", str(row["n"])] for row in shown]
@@ -79,10 +79,7 @@ def main() -> None:
             parser.error(f"{folder}: no pictures in it")
     models = [options.model] if options.model else [default_model(), default_model(fast=True)]
     rows = [row for model in models for row in judged(model, finder, kinds)]
-    measured = {row["model"] for row in rows}
-    if options.out.is_file():
-        with options.out.open(newline="", encoding="utf-8") as file:
-            rows = [*(row for row in csv.DictReader(file) if row["model"] not in measured), *rows]
+    rows = beside(options.out, rows, "model")
     keep(options.out, rows, COLUMNS)
     print(as_markdown(rows))
     if options.page:

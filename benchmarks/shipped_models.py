@@ -7,9 +7,9 @@
     python benchmarks/shipped_models.py vit-b16-cnn=runs/vit-b16-cnn/model resnet50-cnn=runs/fast
 
 Writes benchmarks/shipped_models.csv, and shipped_families.csv beside it with the same of each family of generators;
-readme_tables.py makes tables of them. The thorough model is measured by its twin that saw none of these pictures, from
-the run that made both. Sources that neither saw are apart: those of the older pool, whose generators are of 2018 to
-2022, and those of the modern set.
+readme_tables.py makes tables of them. Rows of models that are not named stay. The thorough model is measured by its
+twin that saw none of these pictures, from the run that made both. Sources that neither saw are apart: those of the
+older pool, whose generators are of 2018 to 2022, and those of the modern set.
 """
 
 import argparse
@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from figures_file import as_columns, keep, with_ends
+from figures_file import as_columns, beside, keep, with_ends
 
 from fakeface.evaluation.subjects import OperatingPoint
 from fakeface.evaluation.tables import tabulate
@@ -71,8 +71,12 @@ def main() -> None:
     options = parser.parse_args()
     pairs = [run.partition("=") for run in options.runs]
     overall, families = zip(*(measured(name, Path(run)) for name, _, run in pairs), strict=True)
-    keep(options.out, list(chain(*overall)), COLUMNS)
-    keep(options.out.with_name("shipped_families.csv"), list(chain(*families)), FAMILY_COLUMNS)
+    tables = (
+        (options.out, overall, COLUMNS),
+        (options.out.with_name("shipped_families.csv"), families, FAMILY_COLUMNS),
+    )
+    for file, rows, columns in tables:
+        keep(file, beside(file, list(chain(*rows)), "model"), columns)
 
 
 if __name__ == "__main__":

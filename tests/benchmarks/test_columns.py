@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from figures_file import as_columns, keep, with_ends
+from figures_file import as_columns, beside, keep, with_ends
 
 TABLES = sorted(file.stem for file in (Path(__file__).parents[2] / "benchmarks").glob("*.csv"))
 # Tables that do not have the name of their script, with its module and the name of the columns there.
@@ -33,6 +33,13 @@ def test_a_script_writes_no_other_columns(tmp_path: Path):
     assert (tmp_path / "x.csv").read_text() == "what,seconds\na,1\nb,\n"
     with pytest.raises(ValueError, match="ratio"):
         keep(tmp_path / "x.csv", [{"what": "a", "ratio": 1}], ("what", "seconds"))
+
+
+def test_rows_of_others_stay_and_those_of_the_same_are_replaced(tmp_path: Path):
+    file, rows = tmp_path / "x.csv", [{"model": "fast", "auc": 0.9}]
+    assert beside(file, rows, "model") == rows
+    keep(file, [{"model": "thorough", "auc": 0.95}, {"model": "fast", "auc": 0.8}], ("model", "auc"))
+    assert beside(file, rows, "model") == [{"model": "thorough", "auc": "0.95"}, *rows]
 
 
 def test_figures_stand_beside_the_ends_of_their_intervals():
