@@ -6,8 +6,7 @@
 Model folders, such as runs/resnet50-cnn-taught/model and runs/resnet50-cnn-taught/everything/model. Writes
 benchmarks/everything.csv: validation pictures of known sources, and the share of the unseen sources that stayed out.
 Of those sources other pictures were seen after, and not before, so that these rows do not say how the model fares with
-sources that it has not seen. Faces are found and cut as in use. BEFORE of the committed rows is the fast model of
-version 0.2.0, AFTER the one in checkpoints/.
+sources that it has not seen. Faces are found and cut as in use.
 """
 
 import argparse
