@@ -46,6 +46,13 @@ def test_the_default_does_not_call_a_rendered_face_real(repo):
     assert (photograph.verdict, UNFAMILIAR in photograph.reasons) == ("real", False)
 
 
+def test_both_make_a_cascade(repo):
+    """Once its bounds were of another fast model than the one that shipped."""
+    detector = Detector.from_pretrained(cascade=True, device="cpu")
+    results = detector([repo / "space" / "examples" / name for name in ("portrait.jpg", "generated.jpg")])
+    assert [result.verdict for result in results] == ["real", "generated"]
+
+
 def test_the_default_judges_the_pictures_to_try_as_they_are_described():
     """As docs/space.md tells of them; the second generated one is hard for it."""
     detector = Detector.from_pretrained(device="cpu")
