@@ -1,14 +1,12 @@
 """What is familiar to a model: how far a face may be from those of its training before `real` becomes `uncertain`."""
 
-from typing import cast
-
 import numpy as np
 import torch
 from accelerate import Accelerator
 from datasets import Dataset
-from torch.utils.data import DataLoader
 
 from ..data.loading import take_evenly
+from ..evaluation.report import VIEWS
 from ..image_processing_fakeface import FakeFaceImageProcessor
 from ..modeling_fakeface import TRUNK_CHANNELS, FakeFaceForImageClassification, Familiar, squared_rest
 from ..recipe import Recipe
@@ -67,12 +65,12 @@ def trunk_averages(
     processor: FakeFaceImageProcessor,
     accelerator: Accelerator,
 ) -> np.ndarray:
-    """Averages of the map of a ResNet's trunk, float16 (2, pictures, channels): of pictures clean, and delivered."""
+    """Averages of the map of a ResNet's trunk, float16 (views, pictures, channels), for each of `VIEWS`."""
     trunk = model.fakeface.trunk.eval()
-    found = np.empty((2, len(part), TRUNK_CHANNELS[recipe.trunk_stages - 1]), np.float16)
-    for number, view in enumerate(("clean", "delivered")):
+    found = np.empty((len(VIEWS), len(part), TRUNK_CHANNELS[recipe.trunk_stages - 1]), np.float16)
+    for number, view in enumerate(VIEWS):
         start = 0
-        for batch in cast(DataLoader, validation_loader(recipe, part, processor, view)):
+        for batch in validation_loader(recipe, part, processor, view):
             pixels = batch["pixel_values"].to(model.device).contiguous(memory_format=torch.channels_last)
             with accelerator.autocast():
                 averages = trunk(pixels)[-1].float().mean((2, 3))
