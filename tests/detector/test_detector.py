@@ -378,7 +378,8 @@ def test_one_face_takes_one_pass_for_verdict_and_map(label: str | None):
     detector, _ = far_apart()
     alone = Detector(detector.model, detector.processor, finder=Finder(BOXES[0]))
     passes: list[None] = []
-    alone.model.fakeface.trunk.register_forward_hook(lambda *_: passes.append(None))
+    trunk: Any = alone.model.get_submodule("fakeface.trunk")
+    trunk.register_forward_hook(lambda *_: passes.append(None))
     explanation = alone.explain(scene(), label=label)
     assert len(passes) == 1
     assert explanation.result == alone(scene())

@@ -26,8 +26,10 @@ def test_one_photograph_in_a_hundred_is_further_away_and_generated_ones_do_not_c
     directions = np.linalg.svd(standard, full_matrices=False)[2][:DIRECTIONS]
     distances = np.square(standard - standard @ directions.T @ directions).mean(1)
     photographs = distances[np.tile(~generated, 2)]
-    assert (photographs > model.config.familiar_distance * 1.02).mean() < 0.01
-    assert (photographs > model.config.familiar_distance * 0.98).mean() >= 0.01
+    limit = model.config.familiar_distance
+    assert limit is not None
+    assert (photographs > limit * 1.02).mean() < 0.01
+    assert (photographs > limit * 0.98).mean() >= 0.01
     maps = torch.from_numpy(features[0]).float()[:, :, None, None].expand(-1, -1, 2, 2)
     np.testing.assert_allclose(model.fakeface.familiar(maps).numpy(), distances[:400], rtol=0.03)
 
@@ -44,7 +46,7 @@ def test_a_run_learns_it_and_one_that_starts_from_it_learns_it_anew(repo: Path, 
         assert done.returncode == 0, done.stderr
     assert weights_sha256(first / "model") != weights_sha256(then / "model")
     models = [load_model_folder(str(run / "model"))[0] for run in (first, then)]
-    limits = [model.config.familiar_distance for model in models]
+    limits = [model.config.familiar_distance or 0.0 for model in models]
     assert limits[0] != limits[1]
     assert min(limits) > 0
     for model, limit in zip(models, limits, strict=True):
