@@ -46,9 +46,11 @@ def row_of(model: str, kind: str, faces: bool, results: list[Result]) -> dict[st
 
 def as_markdown(rows: Sequence[Mapping[str, Any]]) -> str:
     head = ["pictures", "judged", "model", "n", *VERDICTS]
-    shown = sorted(rows, key=lambda row: list(dict.fromkeys(row["kind"] for row in rows)).index(row["kind"]))
-    cells = [[row["kind"], row["judged"], f"`{row['model']}`", str(row["n"])] for row in shown]
-    return table(head, [[*its, *(str(row[key]) for key in VERDICTS)] for its, row in zip(cells, shown, strict=True)])
+    kinds = list(dict.fromkeys(row["kind"] for row in rows))
+    shown = sorted(rows, key=lambda row: kinds.index(row["kind"]))
+    counts = [[str(row[name]) for name in ("n", *VERDICTS)] for row in shown]
+    names = [[row["kind"], row["judged"], f"`{row['model']}`"] for row in shown]
+    return table(head, [[*name, *its] for name, its in zip(names, counts, strict=True)])
 
 
 def judged(model: str | Path, finder: FaceFinder, kinds: dict[str, list[Path]]) -> list[dict[str, Any]]:

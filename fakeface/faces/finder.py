@@ -105,7 +105,9 @@ class FaceFinder:
         Returns:
             A face once, however often it was seen; empty where there is none.
         """
-        shown = _shrunk(picture, WIDE)  # once: all looks but the closer ones take what they see from it
+        shown = _scaled(
+            picture, min(1.0, WIDE / max(picture.size))
+        )  # once: all looks but the closer ones take what they see from it
         scale = (picture.width / shown.width, picture.height / shown.height)
         faces = [face.moved(scale) for face in self._upright(shown)]
         if shown is not picture:
@@ -238,11 +240,6 @@ def _create(weights: bytes) -> Any:
             )
         finally:
             logging.setLogLevel(level)
-
-
-def _shrunk(picture: Image.Image, side: int) -> Image.Image:
-    """The picture with its longer side shrunk to so many pixels; a shorter one as it is."""
-    return _scaled(picture, min(1.0, side / max(picture.size)))
 
 
 def _part_around(picture: Image.Image, face: Face) -> tuple[Image.Image, int, tuple[int, int]]:
